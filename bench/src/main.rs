@@ -1,0 +1,2 @@
+//! Whole-process comparisons.
+fn main() {}

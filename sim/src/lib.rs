@@ -1,0 +1,1 @@
+//! Deterministic simulation of pure machines: runners, swarm testing, reports, and the cargo sim command.
