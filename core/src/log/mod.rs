@@ -7,5 +7,6 @@
 
 pub mod api;
 pub mod mutants;
+pub mod segments;
 
 pub use mutants::Mutant;
