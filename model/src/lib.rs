@@ -1,1 +1,4 @@
 //! The world that pure machines live in: fault models, scenarios, traces, promises and exhaustive checks.
+
+pub mod mutants;
+pub mod world;

@@ -1,0 +1,22 @@
+//! The known bugs of the harness itself: worlds that are too kind, and judges that look away. Its own self-tests
+//! must notice each of them.
+
+onceward_core::mutants! {
+    /// A bug of the harness that its self-tests must notice.
+    pub enum Mutant {
+        /// BUGS-L1: a write is durable as soon as it is answered.
+        WriteSyncs => "unsynced-may-vanish",
+        /// BUGS-L2: a power loss first writes out all that is not durable.
+        CrashFlushes => "unanswered-may-vanish",
+        /// BUGS-L9: a failed sync keeps the pages dirty, so that the next one saves them.
+        FailedSyncKeepsDirty => "failed-sync-loses",
+    }
+}
+
+/// Whether a known bug of the harness is switched on.
+macro_rules! mutant {
+    ($name:ident) => {
+        onceward_core::mutant_in!($crate::mutants::Mutant, $name)
+    };
+}
+pub(crate) use mutant;

@@ -1,0 +1,3 @@
+//! The world that machines live in.
+
+pub mod disk;
