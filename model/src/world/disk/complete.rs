@@ -35,7 +35,9 @@ impl Disk {
             }
             DiskOp::List(path) => match outcome {
                 Outcome::Ok => Some(self.list(path)),
-                Outcome::Fail { error, reach: Reach::Nothing } if self.folder(path).is_ok() => Some(Err(*error)),
+                Outcome::Fail { error, reach: Reach::Nothing } if self.folder(path).is_ok() => {
+                    Some(Err(*error))
+                }
                 _ => None,
             },
             _ => match *outcome {
@@ -166,7 +168,9 @@ impl Disk {
             let fits = choices.len() == questions.len()
                 && choices.iter().zip(&questions).all(|((sector, _), question)| *sector == question.sector);
             let exists = |(sector, choice): &(u32, u32)| {
-                self.files[file as usize].alternatives(*sector).is_some_and(|known| (*choice as usize) < known)
+                self.files[file as usize]
+                    .alternatives(*sector)
+                    .is_some_and(|known| (*choice as usize) < known)
             };
             if questions.is_empty() || !fits || !choices.iter().all(exists) {
                 return None;
@@ -183,7 +187,12 @@ impl Disk {
     }
 
     /// The file of a read and the bytes that it can give.
-    pub(super) fn readable(&self, path: &Path, offset: u64, len: u32) -> Result<(FileId, Range<u64>), DiskError> {
+    pub(super) fn readable(
+        &self,
+        path: &Path,
+        offset: u64,
+        len: u32,
+    ) -> Result<(FileId, Range<u64>), DiskError> {
         let id = self.file(path)?;
         let (file, size) = (&self.files[id as usize], self.geometry.sector);
         let start = offset.min(file.len);
@@ -274,8 +283,9 @@ impl Disk {
         };
         let (pending, mut names) = (&self.pending, Arc::clone(&self.names));
         self.names = Arc::default();
-        let under_way =
-            |folder: &Path| pending.iter().filter(|(_, op)| matches!(op, DiskOp::SyncDir(f) if f == folder)).count();
+        let under_way = |folder: &Path| {
+            pending.iter().filter(|(_, op)| matches!(op, DiskOp::SyncDir(f) if f == folder)).count()
+        };
         Arc::make_mut(&mut names).change(what, |folder| under_way(folder) as u16);
         self.names = names;
         self.number_files();
@@ -285,17 +295,11 @@ impl Disk {
     /// Whether a change of names or lengths would succeed on a device without faults.
     pub(super) fn permits(&self, op: &DiskOp) -> Result<(), DiskError> {
         match op {
-            DiskOp::Create(path) => {
-                if path.as_str().is_empty() {
-                    return Err(DiskError::Exists);
-                }
-                self.folder(&path.parent())?;
-                match self.node(path) {
-                    Ok(_) => Err(DiskError::Exists),
-                    Err(DiskError::NotFound) => Ok(()),
-                    Err(error) => Err(error),
-                }
-            }
+            DiskOp::Create(path) => match self.node(path) {
+                Ok(_) => Err(DiskError::Exists),
+                Err(DiskError::NotFound) => self.folder(&path.parent()),
+                Err(error) => Err(error),
+            },
             DiskOp::CreateDir(path) => match self.node(path) {
                 Ok(Node::Folder) => Ok(()),
                 Ok(Node::File(_)) => Err(DiskError::Exists),
@@ -304,9 +308,13 @@ impl Disk {
             },
             DiskOp::Allocate { path, len } => {
                 let file = &self.files[self.file(path)? as usize];
-                let grown = len.div_ceil(u64::from(self.geometry.sector)).saturating_mul(self.geometry.sector.into());
+                let grown =
+                    len.div_ceil(u64::from(self.geometry.sector)).saturating_mul(self.geometry.sector.into());
                 let more = grown.saturating_sub(file.space);
-                let full = self.geometry.capacity.is_some_and(|capacity| more > capacity.saturating_sub(self.used()));
+                let full = self
+                    .geometry
+                    .capacity
+                    .is_some_and(|capacity| more > capacity.saturating_sub(self.used()));
                 let fits = *len <= u64::from(self.geometry.max_file) && (more == 0 || !full);
                 if fits { Ok(()) } else { Err(DiskError::NoSpace) }
             }

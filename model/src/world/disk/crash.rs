@@ -159,7 +159,9 @@ impl File {
             let (version, torn) = match fate {
                 Some(Fate::Garble) if states.torn => (0, Some(garbage(&states))),
                 Some(Fate::Keep) => (states.newest, None),
-                Some(Fate::KeepUpTo(version)) if version < states.held.len() as u64 => (version as usize, None),
+                Some(Fate::KeepUpTo(version)) if version < states.held.len() as u64 => {
+                    (version as usize, None)
+                }
                 _ => (0, None),
             };
             platter.write(start as usize, torn.as_ref().unwrap_or(&states.held[version]));
@@ -170,7 +172,7 @@ impl File {
         platter.cut(len as usize);
         let sectors = len.div_ceil(u64::from(size));
         unreadable.retain(|sector| u64::from(*sector) < sectors);
-        let space = self.space.min(sectors * u64::from(size));
+        let space = sectors * u64::from(size);
         let (pieces, lengths) = (Vec::new(), Vec::new());
         let cache = platter.clone();
         File { cache, len, platter, durable_len: len, pieces, lengths, undecided, unreadable, space }
@@ -271,7 +273,8 @@ fn garbage(sector: u32, size: u32, seed: Option<u64>, [old, new]: [&Vec<u8>; 2])
         }
         3 => {
             let mut flipped = new.clone();
-            (0..1 + draw() % 3).for_each(|_| flipped[(draw() % u64::from(size)) as usize] ^= 1 << (draw() % 8));
+            (0..1 + draw() % 3)
+                .for_each(|_| flipped[(draw() % u64::from(size)) as usize] ^= 1 << (draw() % 8));
             flipped
         }
         _ => vec![if draw().is_multiple_of(2) { 0 } else { 0xff }; size as usize],

@@ -4,9 +4,9 @@
 
 use super::file::File;
 use super::label::Label;
+use super::names::{Node, Tree, reachable};
 use super::text::{Cursor, Malformed};
 use super::{Disk, Image};
-use super::names::{Node, Tree, reachable};
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
@@ -47,7 +47,9 @@ impl Disk {
             }
             Damage::Lose { file, sector } => {
                 let start = u64::from(*sector) * u64::from(size);
-                let Some(file) = self.labelled(file).filter(|file| start < file.durable_len) else { return false };
+                let Some(file) = self.labelled(file).filter(|file| start < file.durable_len) else {
+                    return false;
+                };
                 let place = file.unreadable.binary_search(sector);
                 place.map_err(|at| file.unreadable.insert(at, *sector)).is_err()
             }
@@ -64,7 +66,13 @@ impl Disk {
     }
 
     /// The device puts bytes that were meant for elsewhere into this file, from this sector on.
-    pub(super) fn misdirect_write(&mut self, hit: &Label, sector: u32, offset: u64, data: &[u8]) -> Option<()> {
+    pub(super) fn misdirect_write(
+        &mut self,
+        hit: &Label,
+        sector: u32,
+        offset: u64,
+        data: &[u8],
+    ) -> Option<()> {
         let size = self.geometry.sector;
         let at = u64::from(sector) * u64::from(size) + offset % u64::from(size);
         let file = self.labelled(hit)?;
@@ -79,9 +87,7 @@ impl Disk {
     /// What a power loss would leave now if nothing that is not durable survived. Undecided sectors show their
     /// oldest state, unreadable ones what they held.
     pub fn durable_image(&self) -> Image {
-        self.image(&reachable(&self.names.durable), |file| {
-            file.platter.read(0..file.durable_len as usize)
-        })
+        self.image(&reachable(&self.names.durable), |file| file.platter.read(0..file.durable_len as usize))
     }
 
     /// What the cache shows.

@@ -98,7 +98,8 @@ impl Disk {
     /// Every disk that a kill can leave, once, with the operations that had landed; at most so many. Writes have
     /// landed whole or not at all.
     pub fn kills(&self, limit: usize) -> (Vec<(Landed, Disk)>, Bound) {
-        let changes: Vec<_> = named(self.pending.iter().map(|(_, op)| op)).filter(|(op, _)| changes_disk(op)).collect();
+        let changes: Vec<_> =
+            named(self.pending.iter().map(|(_, op)| op)).filter(|(op, _)| changes_disk(op)).collect();
         let mut counter = Counter::new(vec![2; changes.len()]);
         let (mut list, mut seen) = (Vec::new(), HashSet::new());
         loop {
@@ -145,7 +146,8 @@ impl Disk {
 
     /// The files that are left under these names.
     fn left<'a>(&'a self, tree: &Tree, labels: &'a [Label]) -> Vec<(&'a Label, &'a File)> {
-        let files = tree.values().filter_map(|node| if let Node::File(file) = node { Some(*file) } else { None });
+        let files =
+            tree.values().filter_map(|node| if let Node::File(file) = node { Some(*file) } else { None });
         files.map(|file| (&labels[file as usize], &*self.files[file as usize])).collect()
     }
 
@@ -234,7 +236,8 @@ fn choose(slot: &Slot, digit: usize, fates: &mut Fates) {
 
 /// The fates of something that has so many states, the old one included.
 fn versions(count: u64, newest: u64) -> Vec<Fate> {
-    let newer = (1..count).map(|version| if version == newest { Fate::Keep } else { Fate::KeepUpTo(version) });
+    let newer =
+        (1..count).map(|version| if version == newest { Fate::Keep } else { Fate::KeepUpTo(version) });
     std::iter::once(Fate::Drop).chain(newer).collect()
 }
 
@@ -255,7 +258,8 @@ impl File {
     }
 
     fn sector_slots(&self, label: &Label, len: u64, size: u32) -> Vec<Slot> {
-        let inside = self.open_sectors().into_iter().filter(|sector| u64::from(*sector) * u64::from(size) < len);
+        let inside =
+            self.open_sectors().into_iter().filter(|sector| u64::from(*sector) * u64::from(size) < len);
         let slots = inside.map(|sector| {
             let States { held, newest, torn } = self.states(sector, size);
             let mut fates = versions(held.len() as u64, newest as u64);

@@ -109,7 +109,9 @@ impl Piece {
     /// Where in the file its bytes end; 0 for a cut.
     fn end(&self, size: u32) -> u64 {
         match &self.patch {
-            Patch::Bytes(at, bytes) => u64::from(self.sector) * u64::from(size) + u64::from(*at) + bytes.len() as u64,
+            Patch::Bytes(at, bytes) => {
+                u64::from(self.sector) * u64::from(size) + u64::from(*at) + bytes.len() as u64
+            }
             Patch::Cut => 0,
         }
     }
@@ -149,7 +151,11 @@ impl File {
             let within = (at % u64::from(size)) as u32;
             let upto = end.min(at - u64::from(within) + u64::from(size));
             let bytes = data.slice((at - offset) as usize..(upto - offset) as usize);
-            self.push(Piece { sector: (at / u64::from(size)) as u32, patch: Patch::Bytes(within, bytes), state });
+            self.push(Piece {
+                sector: (at / u64::from(size)) as u32,
+                patch: Patch::Bytes(within, bytes),
+                state,
+            });
             at = upto;
         }
         if end > self.len {

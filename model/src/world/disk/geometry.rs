@@ -17,7 +17,8 @@ pub struct Geometry {
 
 impl Geometry {
     /// The device of simulations: 512-byte sectors, files up to 64 MiB, lengths may be torn.
-    pub const SIMULATED: Geometry = Geometry { sector: 512, capacity: None, max_file: 64 << 20, tear_lengths: true };
+    pub const SIMULATED: Geometry =
+        Geometry { sector: 512, capacity: None, max_file: 64 << 20, tear_lengths: true };
 
     /// The device of exhaustive checks: small sectors and no lengths in between.
     pub const fn checked(sector: u32) -> Geometry {

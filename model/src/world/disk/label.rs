@@ -103,7 +103,9 @@ impl fmt::Display for OpLabel<'_> {
         match self.0 {
             DiskOp::Create(path) => write!(f, "create {}", Shown(path)),
             DiskOp::CreateDir(path) => write!(f, "create-dir {}", Shown(path)),
-            DiskOp::Write { path, offset, data } => write!(f, "write {} {offset}+{}", Shown(path), data.len()),
+            DiskOp::Write { path, offset, data } => {
+                write!(f, "write {} {offset}+{}", Shown(path), data.len())
+            }
             DiskOp::Read { path, offset, len } => write!(f, "read {} {offset}+{len}", Shown(path)),
             DiskOp::Sync { path, kind: SyncKind::Data } => write!(f, "sync {}", Shown(path)),
             DiskOp::Sync { path, kind: SyncKind::Full } => write!(f, "sync-full {}", Shown(path)),

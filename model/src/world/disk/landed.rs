@@ -34,13 +34,17 @@ pub struct Landing {
 
 impl Landed {
     /// The operations that had landed, in the order of submission, with the bytes of a write that was cut short.
-    pub(super) fn among<'a>(&self, pending: impl Iterator<Item = &'a DiskOp>) -> Vec<(&'a DiskOp, Option<u32>)> {
+    pub(super) fn among<'a>(
+        &self,
+        pending: impl Iterator<Item = &'a DiskOp>,
+    ) -> Vec<(&'a DiskOp, Option<u32>)> {
         match self {
             Landed::Nothing => Vec::new(),
             Landed::Everything => pending.map(|op| (op, None)).collect(),
             Landed::These(landings) => named(pending)
                 .filter_map(|(op, name)| {
-                    let landing = landings.iter().find(|l| l.label == name.label && l.ordinal == name.ordinal)?;
+                    let landing =
+                        landings.iter().find(|l| l.label == name.label && l.ordinal == name.ordinal)?;
                     Some((op, landing.bytes))
                 })
                 .collect(),
@@ -49,7 +53,9 @@ impl Landed {
 }
 
 /// Pending operations with the names that they go by.
-pub(super) fn named<'a>(pending: impl Iterator<Item = &'a DiskOp>) -> impl Iterator<Item = (&'a DiskOp, Landing)> {
+pub(super) fn named<'a>(
+    pending: impl Iterator<Item = &'a DiskOp>,
+) -> impl Iterator<Item = (&'a DiskOp, Landing)> {
     let mut labels: Vec<String> = Vec::new();
     pending.map(move |op| {
         let label = OpLabel(op).to_string();

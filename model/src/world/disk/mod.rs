@@ -26,9 +26,10 @@
 //! # Simplifications
 //!
 //! The cache never drops a clean page by itself, so that after a failed sync reads show the lost data until power is
-//! lost. Pages are as large as sectors. Holes below the end of what was written take space. Folders can be made,
+//! lost. Pages are as large as sectors. Holes below the end of what was written take space; after a power loss, all holes do. Folders can be made,
 //! never renamed or removed. What was garbled once stays so: it does not read differently each time.
 
+mod bench;
 mod complete;
 mod content;
 mod crash;

@@ -105,7 +105,8 @@ impl Names {
     fn sort(&mut self) {
         let mut rest = std::mem::take(&mut self.changes);
         while !rest.is_empty() {
-            let free = (0..rest.len()).filter(|at| !rest[..*at].iter().any(|one| one.what.meets(&rest[*at].what)));
+            let free =
+                (0..rest.len()).filter(|at| !rest[..*at].iter().any(|one| one.what.meets(&rest[*at].what)));
             let Some(least) = free.min_by_key(|at| rest[*at].what.name()) else { break };
             self.changes.push(rest.remove(least));
         }
@@ -117,7 +118,8 @@ impl Names {
             match end {
                 SyncEnd::Durable => change.waits.retain(|(of, state)| of != folder || !state.covered(sync)),
                 SyncEnd::Failed => {
-                    let covered = change.waits.iter_mut().filter(|(of, state)| of == folder && state.covered(sync));
+                    let covered =
+                        change.waits.iter_mut().filter(|(of, state)| of == folder && state.covered(sync));
                     covered.for_each(|(_, state)| *state = State::Lost);
                 }
                 SyncEnd::Lied => {}

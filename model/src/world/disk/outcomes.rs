@@ -81,7 +81,13 @@ impl Disk {
         }
     }
 
-    fn read_outcomes(&self, path: &Path, range: Range<u64>, faults: &Faults, out: &mut Vec<Outcome>) -> Bound {
+    fn read_outcomes(
+        &self,
+        path: &Path,
+        range: Range<u64>,
+        faults: &Faults,
+        out: &mut Vec<Outcome>,
+    ) -> Bound {
         let Ok(file) = self.file(path).map(|file| &self.files[file as usize]) else { return Bound::Complete };
         let size = self.geometry.sector;
         if faults.read_errors {

@@ -88,7 +88,11 @@ impl<'a> Cursor<'a> {
     }
 
     /// A number that follows a word.
-    pub(super) fn after_word<N: FromStr>(&mut self, word: &str, wanted: &'static str) -> Result<N, Malformed> {
+    pub(super) fn after_word<N: FromStr>(
+        &mut self,
+        word: &str,
+        wanted: &'static str,
+    ) -> Result<N, Malformed> {
         if self.take_word(word) { self.number() } else { Err(self.wants(wanted)) }
     }
 }
