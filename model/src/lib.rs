@@ -1,4 +1,6 @@
 //! The world that pure machines live in: fault models, scenarios, traces, promises and exhaustive checks.
 
 pub mod mutants;
+pub mod scenario;
+pub mod system;
 pub mod world;

@@ -123,6 +123,11 @@ impl Disk {
         self.pending.iter().map(|(id, op)| (*id, op))
     }
 
+    /// Whether a pending operation may be completed now: it need not wait for an earlier one on the same name.
+    pub fn can_start(&self, op: OpId) -> bool {
+        self.startable(op).is_some()
+    }
+
     /// Performs a pending operation with this outcome and gives its answer. None, and no change, if there is no such
     /// operation, if it must wait for an earlier one on the same name, or if it cannot end so now.
     pub fn complete(&mut self, op: OpId, outcome: &Outcome) -> Option<DiskResult> {

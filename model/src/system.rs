@@ -1,0 +1,192 @@
+//! What a stranger provides beside a [`Protocol`], so that every command of the harness works for it: how to build it
+//! from a scenario's header, its verbs, a random workload, its promises, marks, mutants and bounded scopes. Nothing in
+//! the engines knows a system by name.
+
+use crate::{
+    scenario::Header,
+    world::{ChoiceOf, Key, Protocol, Req, Scope, Time},
+};
+use onceward_core::{CallId, NodeId, mutants::About};
+use std::sync::Arc;
+
+/// A promise, as tables and reports show it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Promise {
+    /// Its id: words joined by hyphens.
+    pub id: &'static str,
+    /// What is promised, in one sentence.
+    pub says: &'static str,
+}
+
+/// A mutant and how to switch it on.
+#[derive(Clone, Copy, Debug)]
+pub struct Mutant {
+    /// What is known of it.
+    pub about: About,
+    /// Switches it on for the whole process. Does nothing in a build without mutants.
+    pub activate: fn(),
+}
+
+/// A bounded scope with a name, to be checked exhaustively.
+pub struct NamedScope<P: Protocol> {
+    /// Its name: words joined by hyphens.
+    pub name: &'static str,
+    /// What it covers, in one sentence.
+    pub about: &'static str,
+    /// The header it is built from, for scenario text.
+    pub header: Header,
+    /// The cluster.
+    pub protocol: Arc<P>,
+    /// The bounds.
+    pub scope: Scope<Req<P>>,
+    /// Unique and generated states, pinned where the scope is exhausted in every run of the tests.
+    pub pinned: Option<(u64, u64)>,
+}
+
+/// A verb that a system adds to the scenario language.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Verb {
+    /// The word itself.
+    pub word: &'static str,
+    /// The whole line, in the notation of the help pages.
+    pub usage: &'static str,
+    /// What it does, in one sentence.
+    pub help: &'static str,
+}
+
+/// What is wrong in a text, and where: a byte range of one line.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{what}")]
+pub struct Problem {
+    /// What is wrong, and what would be right.
+    pub what: String,
+    /// First byte in the line.
+    pub from: usize,
+    /// Byte after the last one.
+    pub to: usize,
+}
+
+/// One word of a line, quotes removed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Word {
+    /// Its text.
+    pub text: String,
+    /// Whether it stood in quotes.
+    pub quoted: bool,
+    /// First byte in the line.
+    pub from: usize,
+    /// Byte after the last one.
+    pub to: usize,
+}
+
+/// Gives the calls of a scenario their numbers: per client, in the order of the text.
+#[derive(Clone, Debug, Default)]
+pub struct Numbering(Vec<u64>);
+
+impl Numbering {
+    /// The next call of a client.
+    pub fn next(&mut self, client: onceward_core::ClientId) -> CallId {
+        let at = usize::from(client.0);
+        if self.0.len() <= at {
+            self.0.resize(at + 1, 0);
+        }
+        let number = self.0[at];
+        self.0[at] += 1;
+        CallId { client, number }
+    }
+}
+
+/// What a random plan may do to a system: the fault budget that keeps every run within what the system promises. What
+/// lies beyond it is for scenarios that say what they expect instead.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Allowed {
+    /// How many nodes may be down, paused or cut off at the same time.
+    pub down_at_once: u16,
+    /// Whether nodes may lose power, rather than only be killed.
+    pub power_loss: bool,
+    /// How many nodes may lose their whole disk in one run.
+    pub wipes: u16,
+    /// Whether media may be damaged.
+    pub damage: bool,
+    /// Whether disk operations may fail, be short, or find no space.
+    pub disk_errors: bool,
+    /// Whether wall clocks may jump and clocks may drift and stop.
+    pub clocks: bool,
+    /// How many configurations nodes may boot under.
+    pub configs: u8,
+}
+
+impl Default for Allowed {
+    fn default() -> Allowed {
+        Allowed {
+            down_at_once: u16::MAX,
+            power_loss: true,
+            wipes: 0,
+            damage: false,
+            disk_errors: true,
+            clocks: true,
+            configs: 1,
+        }
+    }
+}
+
+/// A protocol with everything around it.
+pub trait System: Send + Sync + 'static {
+    /// The cluster.
+    type Protocol: Protocol;
+
+    /// The name in a scenario's first line and on command lines.
+    const NAME: &'static str;
+
+    /// What it is, in one sentence.
+    const ABOUT: &'static str;
+
+    /// Builds the cluster that a header describes.
+    ///
+    /// # Errors
+    /// A role, a setting or a value that the system does not know, with the right ones in the message.
+    fn build(header: &Header) -> Result<Arc<Self::Protocol>, String>;
+
+    /// The verbs that the system adds to the language.
+    fn verbs() -> &'static [Verb];
+
+    /// Reads a call: the words of a line after the time.
+    ///
+    /// # Errors
+    /// What is wrong, and where.
+    fn parse_call(
+        protocol: &Self::Protocol,
+        numbering: &mut Numbering,
+        words: &[Word],
+    ) -> Result<(NodeId, CallId, Req<Self::Protocol>), Problem>;
+
+    /// Draws a cluster and configuration for a swarm run: features are switched off altogether in some, not everything
+    /// a little in all.
+    fn draw_header(key: Key) -> Header;
+
+    /// Draws a workload of about `calls` calls within the first `span` of a run, in order of time. Every call is drawn
+    /// from a child of `key`, so that removing one changes no other.
+    fn draw_workload(
+        protocol: &Self::Protocol,
+        key: Key,
+        calls: u32,
+        span: onceward_core::Dur,
+    ) -> Vec<(Time, ChoiceOf<Self::Protocol>)>;
+
+    /// What random plans may do to this cluster.
+    fn allowed(_protocol: &Self::Protocol) -> Allowed {
+        Allowed::default()
+    }
+
+    /// What it promises.
+    fn promises() -> &'static [Promise];
+
+    /// The marks that a default batch must reach.
+    fn marks() -> &'static [&'static str];
+
+    /// Its known bugs.
+    fn mutants() -> Vec<Mutant>;
+
+    /// Its bounded scopes.
+    fn scopes() -> Vec<NamedScope<Self::Protocol>>;
+}

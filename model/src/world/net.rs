@@ -1,0 +1,276 @@
+//! The network: datagrams in a bag, connections as two queues, links that can be cut or held. This module keeps what
+//! is under way and says what may arrive; when it arrives, and what goes wrong, are choices made elsewhere.
+//! Invariants: the bag is sorted, so that equal contents are equal states; a connection delivers in order and without
+//! gaps until it breaks; nothing crosses a link that is cut or held.
+
+use super::{Ignored, Key, Side};
+use onceward_core::{ConnId, NodeId};
+use std::collections::{BTreeMap, VecDeque};
+
+/// A datagram under way.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Envelope<M> {
+    /// Sender.
+    pub from: NodeId,
+    /// Receiver.
+    pub to: NodeId,
+    /// Contents.
+    pub message: M,
+    /// Its causal name.
+    pub key: Ignored<Key>,
+}
+
+/// What is under way on one direction of a connection.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Item<M> {
+    /// "I would like to talk."
+    Open,
+    /// "Yes."
+    Accept,
+    /// "Nobody listens here."
+    Refuse,
+    /// A message.
+    Message(M),
+    /// "That was all."
+    Finish,
+    /// "I know nothing of this connection."
+    Reset,
+}
+
+/// How one side of a connection sees it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum End {
+    /// The initiator waits for an answer.
+    Opening,
+    /// In use.
+    Open,
+    /// The acceptor has not heard of it yet, or this side is done with it.
+    Gone,
+}
+
+/// A connection.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Conn<M> {
+    /// The other node.
+    pub acceptor: NodeId,
+    /// How the initiator sees it.
+    pub initiator_end: End,
+    /// How the acceptor sees it.
+    pub acceptor_end: End,
+    to_initiator: VecDeque<(Item<M>, Ignored<Key>)>,
+    to_acceptor: VecDeque<(Item<M>, Ignored<Key>)>,
+}
+
+/// What a link does in one direction, beyond carrying.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct Link {
+    /// Loses everything.
+    pub cut: bool,
+    /// Keeps everything back.
+    pub held: bool,
+}
+
+/// Everything under way.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Net<M> {
+    bag: Vec<Envelope<M>>,
+    /// What had arrived, for replays; at most `memory`, oldest first.
+    past: VecDeque<(NodeId, NodeId, M)>,
+    memory: usize,
+    conns: BTreeMap<ConnId, Conn<M>>,
+    links: BTreeMap<(NodeId, NodeId), Link>,
+}
+
+impl<M: Clone + Ord> Net<M> {
+    /// An idle network that remembers the last `memory` delivered datagrams for replays.
+    pub fn new(memory: usize) -> Net<M> {
+        Net { bag: Vec::new(), past: VecDeque::new(), memory, conns: BTreeMap::new(), links: BTreeMap::new() }
+    }
+
+    /// The datagrams under way, sorted.
+    pub fn bag(&self) -> &[Envelope<M>] {
+        &self.bag
+    }
+
+    /// Datagrams that had arrived, oldest first.
+    pub fn past(&self) -> impl Iterator<Item = &(NodeId, NodeId, M)> {
+        self.past.iter()
+    }
+
+    /// The connections, by name.
+    pub fn conns(&self) -> impl Iterator<Item = (&ConnId, &Conn<M>)> {
+        self.conns.iter()
+    }
+
+    /// What a link does in this direction.
+    #[inline]
+    pub fn link(&self, from: NodeId, to: NodeId) -> Link {
+        if self.links.is_empty() {
+            return Link::default();
+        }
+        self.links.get(&(from, to)).copied().unwrap_or_default()
+    }
+
+    /// Links that do something beyond carrying.
+    pub fn links(&self) -> impl Iterator<Item = (NodeId, NodeId, Link)> {
+        self.links.iter().map(|(&(from, to), &link)| (from, to, link))
+    }
+
+    /// Changes a link in one direction. A cut loses what is under way.
+    pub fn set_link(&mut self, from: NodeId, to: NodeId, link: Link) {
+        if link.cut {
+            self.bag.retain(|e| (e.from, e.to) != (from, to));
+        }
+        if link == Link::default() {
+            self.links.remove(&(from, to));
+        } else {
+            self.links.insert((from, to), link);
+        }
+    }
+
+    /// Takes a datagram; false if the link is cut.
+    pub fn send(&mut self, from: NodeId, to: NodeId, message: M, key: Key) -> bool {
+        if self.link(from, to).cut {
+            return false;
+        }
+        let envelope = Envelope { from, to, message, key: Ignored(key) };
+        let at = self.bag.partition_point(|e| *e < envelope);
+        self.bag.insert(at, envelope);
+        true
+    }
+
+    /// Takes a datagram out of the bag: of several equal ones the one with this key.
+    pub fn take(&mut self, from: NodeId, to: NodeId, message: &M, key: Key) -> bool {
+        let Some(at) = self.find(from, to, message, key) else { return false };
+        self.bag.remove(at);
+        true
+    }
+
+    /// Whether such a datagram is under way.
+    pub fn has(&self, from: NodeId, to: NodeId, message: &M, key: Key) -> bool {
+        self.find(from, to, message, key).is_some()
+    }
+
+    fn find(&self, from: NodeId, to: NodeId, message: &M, key: Key) -> Option<usize> {
+        let wanted = |e: &Envelope<M>| (e.from, e.to, &e.message).cmp(&(from, to, message));
+        let first = self.bag.partition_point(|e| wanted(e).is_lt());
+        let equal = self.bag[first..].iter().take_while(|e| wanted(e).is_eq());
+        equal.enumerate().find(|(_, e)| e.key.matches(key)).map(|(n, _)| first + n)
+    }
+
+    /// Remembers a delivered datagram for replays.
+    pub fn remember(&mut self, from: NodeId, to: NodeId, message: M) {
+        if self.memory == 0 {
+            return;
+        }
+        if self.past.len() == self.memory {
+            self.past.pop_front();
+        }
+        self.past.push_back((from, to, message));
+    }
+
+    /// Removes datagrams to `to` that it ignores for ever.
+    pub fn forget(&mut self, to: NodeId, mut ignored: impl FnMut(NodeId, &M) -> bool) {
+        self.bag.retain(|e| e.to != to || !ignored(e.from, &e.message));
+    }
+
+    /// Begins a connection; false if the name is in use.
+    pub fn connect(&mut self, id: ConnId, acceptor: NodeId, key: Key) -> bool {
+        if self.conns.contains_key(&id) {
+            return false;
+        }
+        let to_acceptor = VecDeque::from([(Item::Open, Ignored(key))]);
+        let (initiator_end, acceptor_end) = (End::Opening, End::Gone);
+        self.conns.insert(
+            id,
+            Conn { acceptor, initiator_end, acceptor_end, to_initiator: VecDeque::new(), to_acceptor },
+        );
+        true
+    }
+
+    /// A connection by name.
+    pub fn conn(&self, id: ConnId) -> Option<&Conn<M>> {
+        self.conns.get(&id)
+    }
+
+    /// Puts something under way towards a side; false if there is no such connection.
+    pub fn push(&mut self, id: ConnId, towards: Side, item: Item<M>, key: Key) -> bool {
+        let Some(conn) = self.conns.get_mut(&id) else { return false };
+        conn.queue_mut(towards).push_back((item, Ignored(key)));
+        true
+    }
+
+    /// Takes the next thing under way towards a side.
+    pub fn pop(&mut self, id: ConnId, towards: Side) -> Option<(Item<M>, Key)> {
+        let (item, key) = self.conns.get_mut(&id)?.queue_mut(towards).pop_front()?;
+        Some((item, key.0))
+    }
+
+    /// Changes how a side sees a connection. A side that is gone gets nothing more; a connection that both sides are
+    /// done with, and on which nothing is under way, is forgotten.
+    pub fn set_end(&mut self, id: ConnId, side: Side, end: End) {
+        let Some(conn) = self.conns.get_mut(&id) else { return };
+        *match side {
+            Side::Initiator => &mut conn.initiator_end,
+            Side::Acceptor => &mut conn.acceptor_end,
+        } = end;
+    }
+
+    /// Loses everything under way towards a side.
+    pub fn clear(&mut self, id: ConnId, towards: Side) {
+        if let Some(conn) = self.conns.get_mut(&id) {
+            conn.queue_mut(towards).clear();
+        }
+    }
+
+    /// Forgets a connection that is over at both ends.
+    pub fn tidy(&mut self, id: ConnId) {
+        let over = |c: &Conn<M>| {
+            c.initiator_end == End::Gone
+                && c.acceptor_end == End::Gone
+                && !c.to_acceptor.iter().any(|(item, _)| matches!(item, Item::Open))
+        };
+        if self.conns.get(&id).is_some_and(over) {
+            self.conns.remove(&id);
+        }
+    }
+
+    /// The names of the connections that a node takes part in, with its side.
+    pub fn conns_of(&self, node: NodeId) -> Vec<(ConnId, Side)> {
+        let mut found = Vec::new();
+        for (&id, conn) in &self.conns {
+            if id.initiator == node {
+                found.push((id, Side::Initiator));
+            }
+            if conn.acceptor == node {
+                found.push((id, Side::Acceptor));
+            }
+        }
+        found
+    }
+}
+
+impl<M> Conn<M> {
+    /// What is under way towards a side, next first.
+    pub fn queue(&self, towards: Side) -> &VecDeque<(Item<M>, Ignored<Key>)> {
+        match towards {
+            Side::Initiator => &self.to_initiator,
+            Side::Acceptor => &self.to_acceptor,
+        }
+    }
+
+    fn queue_mut(&mut self, towards: Side) -> &mut VecDeque<(Item<M>, Ignored<Key>)> {
+        match towards {
+            Side::Initiator => &mut self.to_initiator,
+            Side::Acceptor => &mut self.to_acceptor,
+        }
+    }
+
+    /// How a side sees it.
+    pub fn end(&self, side: Side) -> End {
+        match side {
+            Side::Initiator => self.initiator_end,
+            Side::Acceptor => self.acceptor_end,
+        }
+    }
+}
