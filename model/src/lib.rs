@@ -2,5 +2,6 @@
 
 pub mod mutants;
 pub mod scenario;
+pub mod spec;
 pub mod system;
 pub mod world;
