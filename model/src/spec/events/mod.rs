@@ -12,6 +12,8 @@ mod append;
 mod history;
 mod read;
 mod subscribe;
+#[cfg(test)]
+mod tests;
 
 pub use history::{Facts, Firm, History, State};
 
