@@ -241,12 +241,22 @@ pub struct Event {
     pub causation: Option<EventId>,
     /// When, logically.
     pub time: Hlc,
-    /// blake3 of the payload.
+    /// blake3 of the payload, computed from what was read.
     pub content: Hash256,
-    /// The entity's hash chain up to and including this event.
-    pub chain: Hash256,
     /// The contents.
     pub payload: Bytes,
+}
+
+/// The end of an entity. Its hash chain is not kept with every event: a reader links the events from the first on
+/// with [`super::store::link`] and compares the last link with this, or with a [`Receipt`].
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Head {
+    /// The sequence of its last visible event.
+    pub sequence: u64,
+    /// That event's position.
+    pub position: u64,
+    /// The hash chain up to and including that event.
+    pub chain: Hash256,
 }
 
 /// The good answer to one [`Part`].
@@ -312,6 +322,11 @@ pub enum Request {
         /// The reader.
         reader: Name,
     },
+    /// Asks for the end of an entity, as far as readers may see it. Answered by [`Response::Head`].
+    Head {
+        /// The entity.
+        entity: Name,
+    },
     /// Makes everything accepted so far durable. Answered by [`Response::Frontiers`] once it is.
     Barrier,
     /// Waits until a frontier has passed a position. Answered by [`Response::Frontiers`].
@@ -361,6 +376,8 @@ pub enum Response {
         /// the first of `positions`.
         missed: Option<(u64, u64)>,
     },
+    /// The end of an entity, `None` if it has no visible event.
+    Head(Option<Head>),
     /// A reader's cursor, `None` if it never saved one.
     Cursor(Option<u64>),
     /// How far the store has come.

@@ -8,5 +8,6 @@
 pub mod api;
 pub mod mutants;
 pub mod segments;
+pub mod store;
 
 pub use mutants::Mutant;

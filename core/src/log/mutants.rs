@@ -5,6 +5,10 @@ crate::mutants! {
     pub enum Mutant {
         /// BUGS-B1: an append is answered when it is written, before its sync has returned (nats-server 7564).
         AckBeforeSync => "acked-is-durable",
+        /// BUGS-S10: a link of the hash chain leaves the previous one out.
+        ChainWithoutPrevious => "chain-verifies",
+        /// BUGS-S14: the wall clock is taken as it is, even when it steps back.
+        WallClockTakenRaw => "time-orders-effects",
     }
 }
 
