@@ -36,7 +36,17 @@ const ALLOWED: &[&str] = &[
 
 fn cargo_tree(edges: &str, format: &str) -> String {
     let output = Command::new(env!("CARGO"))
-        .args(["tree", "--package", "onceward-core", "--edges", edges, "--prefix", "none", "--format", format])
+        .args([
+            "tree",
+            "--package",
+            "onceward-core",
+            "--edges",
+            edges,
+            "--prefix",
+            "none",
+            "--format",
+            format,
+        ])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .unwrap();
@@ -81,7 +91,8 @@ fn sources_do_not_name_the_standard_library() {
         let code = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
         for (number, line) in code.lines().enumerate().filter(|_| !in_tests) {
             let code = line.split("//").next().unwrap_or_default();
-            let named = code.contains("std::") && !code.contains("no_std") || code.contains("extern crate std");
+            let named =
+                code.contains("std::") && !code.contains("no_std") || code.contains("extern crate std");
             assert!(!named, "{}:{} names the standard library: {line}", file.display(), number + 1);
         }
     }

@@ -51,7 +51,7 @@ pub struct Facts {
     pub origin: (CallId, u32),
     /// Its logical time, where an answer told.
     pub time: Option<Hlc>,
-    /// The entity's chain at this event, where an answer told.
+    /// The entity's chain at this event, as a receipt told or as it was recomputed.
     pub chain: Option<Hash256>,
     /// How firmly it is known.
     pub firm: Firm,
@@ -96,6 +96,8 @@ pub struct History {
     pub(super) horizon: u64,
     pub(super) subscriptions: BTreeMap<u64, super::subscribe::Subscription>,
     pub(super) cursors: BTreeMap<Name, u64>,
+    /// How far each entity's hash chain was followed.
+    pub(super) tails: BTreeMap<Name, super::chain::Tail>,
     /// Whether something happened to a disk that no store must mend.
     pub(super) beyond: bool,
     /// Whether somebody has asked the store to close since it was booted.
@@ -118,6 +120,7 @@ impl History {
             facts: BTreeMap::new(),
             subscriptions: BTreeMap::new(),
             cursors: BTreeMap::new(),
+            tails: BTreeMap::new(),
             beyond: false,
             closing: false,
         }
@@ -226,6 +229,7 @@ impl History {
             (Request::LoadCursor { reader }, Response::Cursor(cursor)) => {
                 self.on_cursor(seen, reader, *cursor)
             }
+            (Request::Head { entity }, Response::Head(head)) => self.on_head(seen, &open, entity, *head),
             (Request::Barrier | Request::Await { .. }, Response::Frontiers(frontiers)) => {
                 self.on_frontiers(seen, &open, *frontiers)
             }
@@ -252,6 +256,21 @@ impl History {
     /// What is known, by position.
     pub fn facts(&self) -> impl Iterator<Item = (u64, &Facts)> {
         self.facts.iter().map(|(position, facts)| (*position, facts))
+    }
+
+    /// The request of a call without an answer.
+    pub fn request(&self, call: CallId) -> Option<Arc<Request>> {
+        self.open.get(&call).map(|open| Arc::clone(&open.request))
+    }
+
+    /// The event that stands at a position, as it was asked for.
+    pub fn event(&self, facts: &Facts) -> Option<(&Part, &NewEvent)> {
+        nth(self.parts(facts.origin.0), facts.origin.1)
+    }
+
+    /// Whether something happened to a disk that no store must mend.
+    pub fn is_beyond(&self) -> bool {
+        self.beyond
     }
 
     /// What became of an append.

@@ -9,6 +9,7 @@
 //! or shows another one in its place, is the violation, whichever came first.
 
 mod append;
+mod chain;
 mod history;
 mod read;
 mod subscribe;

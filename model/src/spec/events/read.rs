@@ -9,7 +9,7 @@ use super::{
 use crate::world::{Ignored, Seen, Violation};
 use onceward_core::{
     CallId,
-    log::api::{Event, EventId, Filter, Hash256, Name, NewEvent, Part, Query},
+    log::api::{Event, EventId, Filter, Hash256, Head, Name, NewEvent, Part, Query},
 };
 use std::collections::BTreeSet;
 
@@ -84,6 +84,7 @@ impl History {
             return Err(Violation::new(CHAIN_VERIFIES, "an event's content hash is not that of its payload")
                 .at(seen, format!("position {}: {:?}", event.position, event.id)));
         }
+        let chain = self.follow(event);
         self.note(
             seen,
             event.position,
@@ -93,7 +94,7 @@ impl History {
                 sequence: event.sequence,
                 origin,
                 time: Some(event.time),
-                chain: Some(event.chain),
+                chain,
                 firm: self.shown(),
                 seen: Ignored(seen),
             },
@@ -189,6 +190,38 @@ impl History {
             _ => return None,
         }
         Some(ids)
+    }
+
+    pub(super) fn on_head(&mut self, seen: Seen, open: &Open, entity: &Name, head: Option<Head>) -> Judged {
+        let told = format!("the head of {entity} is {head:?}");
+        let last = self
+            .sequences
+            .range((entity.clone(), 0)..=(entity.clone(), u64::MAX))
+            .map(|(key, at)| (key.1, *at));
+        let known = last.filter(|(_, position)| *position < open.known).last();
+        if head.map(|head| head.sequence) < known.map(|(sequence, _)| sequence) {
+            return Err(Violation::new(INDEX_EQUALS_SCAN, "an entity's head lies before its last event")
+                .at(*open.called, format!("{entity} was known to have {known:?}"))
+                .at(seen, told));
+        }
+        let Some(head) = head else { return Ok(()) };
+        let Some(facts) = self.facts.get(&head.position) else { return Ok(()) };
+        if facts.entity != *entity || facts.sequence != head.sequence {
+            return Err(Violation::new(INDEX_EQUALS_SCAN, "an entity's head is not its event")
+                .at(
+                    *facts.seen,
+                    format!("position {} holds {} {}", head.position, facts.entity, facts.sequence),
+                )
+                .at(seen, told));
+        }
+        match facts.chain.filter(|chain| *chain != head.chain) {
+            Some(chain) => {
+                Err(Violation::new(CHAIN_VERIFIES, "an entity's head has another hash chain than its event")
+                    .at(*facts.seen, format!("position {} has {chain:?}", head.position))
+                    .at(seen, told))
+            }
+            None => Ok(()),
+        }
     }
 
     pub(super) fn on_cursor_saved(&mut self, reader: &Name, position: u64) {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use onceward_core::{
     CallId, ClientId, Dur,
     log::api::{
-        Damage, Event, EventId, Expected, Filter, Frontiers, Hash256, Hlc, Key, Name, NewEvent, Part,
+        Damage, Event, EventId, Expected, Filter, Frontiers, Hash256, Head, Hlc, Key, Name, NewEvent, Part,
         Promise as Told, Query, Receipt, Refusal, Request, Response,
     },
 };
@@ -42,7 +42,9 @@ fn append(part: Part) -> Request {
 
 fn receipt(position: u64, sequence: u64, count: u32) -> Receipt {
     let time = Hlc { millis: 1 + position + u64::from(count), counter: 0 };
-    let chain = Hash256([position as u8; 32]);
+    // What a client of entity `a` is told whose events have their position for id and sequence.
+    let chain = (0..position + u64::from(count))
+        .fold(Hash256::default(), |link, n| onceward_core::log::store::link(&link, &event(n, n, n.into())));
     Receipt { position, sequence, count, time, chain, promise: Told::Durable, duplicate: false }
 }
 
@@ -59,7 +61,6 @@ fn event(position: u64, sequence: u64, id: u128) -> Event {
         causation: None,
         time: Hlc { millis: 2 + position, counter: 0 },
         content: Hash256(*blake3::hash(&payload).as_bytes()),
-        chain: Hash256([position as u8; 32]),
         payload,
     }
 }
@@ -309,20 +310,24 @@ fn an_index_agrees_with_the_scan() {
 #[test]
 fn causes_and_effects_are_followed() {
     let mut story = Story::new();
-    for id in 0..3u64 {
-        let caused =
-            NewEvent { causation: id.checked_sub(1).map(|id| EventId(u128::from(id))), ..new(id.into()) };
-        let request = append(Part { events: vec![caused], ..part("a", &[]) });
-        story.exchange(request, Response::Appended(vec![receipt(id, id, 1)])).unwrap();
+    let caused = |id: u64| id.checked_sub(1).map(|id| EventId(u128::from(id)));
+    for id in 0..3 {
+        let request = append(Part {
+            events: vec![NewEvent { causation: caused(id), ..new(id.into()) }],
+            ..part("a", &[])
+        });
+        let lost = story.ask(&request);
+        story.history.lost(lost);
     }
+    let events =
+        || (0..3).map(|n| Event { causation: caused(n), ..event(n, n, n.into()) }).collect::<Vec<_>>();
+    story.exchange(query(Filter::All), page(events())).unwrap();
     for filter in
         [Filter::CausesOf(EventId(2)), Filter::EffectsOf(EventId(0)), Filter::Correlation(EventId(0))]
     {
         let mut cut = Story { history: story.history.clone(), step: story.step };
-        let mut events = vec![event(0, 0, 0), event(1, 1, 1), event(2, 2, 2)];
-        events[1].causation = Some(EventId(0));
-        events[2].causation = Some(EventId(1));
-        cut.exchange(query(filter.clone()), page(events.clone())).unwrap();
+        cut.exchange(query(filter.clone()), page(events())).unwrap();
+        let mut events = events();
         events.remove(1);
         breaks(
             INDEX_EQUALS_SCAN,
@@ -337,8 +342,15 @@ fn hashes_recompute() {
     let tampered = Event { content: Hash256([1; 32]), ..event(0, 0, 0) };
     breaks(CHAIN_VERIFIES, story.exchange(query(Filter::All), page(vec![tampered])));
     let mut story = Story::acked(1);
-    let rechained = Event { chain: Hash256([9; 32]), ..event(0, 0, 0) };
-    breaks(CHAIN_VERIFIES, story.exchange(query(Filter::All), page(vec![rechained])));
+    let edited = Event { time: Hlc { millis: 3, counter: 0 }, ..event(0, 0, 0) };
+    breaks(CHAIN_VERIFIES, story.exchange(query(Filter::All), page(vec![edited])));
+    let mut story = Story::acked(1);
+    let head = Head { sequence: 0, position: 0, chain: Hash256([9; 32]) };
+    breaks(CHAIN_VERIFIES, story.exchange(Request::Head { entity: name("a") }, Response::Head(Some(head))));
+    breaks(
+        INDEX_EQUALS_SCAN,
+        Story::acked(1).exchange(Request::Head { entity: name("a") }, Response::Head(None)),
+    );
     let damage = Damage { file: "x".into(), offset: 0, what: "y".into() };
     breaks(
         CHAIN_VERIFIES,
