@@ -4,7 +4,7 @@
 
 use crate::{
     scenario::Header,
-    world::{ChoiceOf, Key, Protocol, Req, Scope, Time},
+    world::{ChoiceOf, Key, Protocol, Req, Scope, Time, disk::Damage},
 };
 use onceward_core::{CallId, NodeId, mutants::About};
 use std::sync::Arc;
@@ -106,12 +106,12 @@ pub struct Allowed {
     pub power_loss: bool,
     /// How many nodes may lose their whole disk in one run.
     pub wipes: u16,
-    /// Whether media may be damaged.
-    pub damage: bool,
     /// Whether disk operations may fail, be short, or find no space.
     pub disk_errors: bool,
-    /// Whether wall clocks may jump and clocks may drift and stop.
-    pub clocks: bool,
+    /// Whether wall clocks may jump.
+    pub clock_steps: bool,
+    /// By how many millionths clocks may run fast or slow; from a million on they may also stop.
+    pub drift: u32,
     /// How many configurations nodes may boot under.
     pub configs: u8,
 }
@@ -122,9 +122,9 @@ impl Default for Allowed {
             down_at_once: u16::MAX,
             power_loss: true,
             wipes: 0,
-            damage: false,
             disk_errors: true,
-            clocks: true,
+            clock_steps: true,
+            drift: 1_000_000,
             configs: 1,
         }
     }
@@ -176,6 +176,12 @@ pub trait System: Send + Sync + 'static {
     /// What random plans may do to this cluster.
     fn allowed(_protocol: &Self::Protocol) -> Allowed {
         Allowed::default()
+    }
+
+    /// Damage to a medium that the cluster must mend or refuse clearly, drawn from a key: names of files are the
+    /// system's own. None where damage is not within the fault budget.
+    fn draw_damage(_protocol: &Self::Protocol, _key: Key) -> Option<(NodeId, Damage)> {
+        None
     }
 
     /// What it promises.
