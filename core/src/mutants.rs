@@ -32,6 +32,15 @@ macro_rules! mutants {
                 } ),* }
             }
 
+            /// What switches this mutant on for the whole process, and every other of its catalogue off: to be called
+            /// once, before any machine exists. It does nothing in a build without mutants.
+            $vis const fn switch_on(self) -> fn() {
+                match self { $( $catalogue::$name => || {
+                    #[cfg(feature = "mutants")]
+                    $catalogue::$name.activate();
+                } ),* }
+            }
+
             #[cfg(feature = "mutants")]
             fn switch() -> &'static core::sync::atomic::AtomicUsize {
                 static ACTIVE: core::sync::atomic::AtomicUsize = core::sync::atomic::AtomicUsize::new(usize::MAX);

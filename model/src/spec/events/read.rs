@@ -198,7 +198,7 @@ impl History {
             .sequences
             .range((entity.clone(), 0)..=(entity.clone(), u64::MAX))
             .map(|(key, at)| (key.1, *at));
-        let known = last.filter(|(_, position)| *position < open.known).last();
+        let known = last.rev().find(|(_, position)| *position < open.known);
         if head.map(|head| head.sequence) < known.map(|(sequence, _)| sequence) {
             return Err(Violation::new(INDEX_EQUALS_SCAN, "an entity's head lies before its last event")
                 .at(*open.called, format!("{entity} was known to have {known:?}"))
