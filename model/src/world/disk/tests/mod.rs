@@ -1,7 +1,12 @@
 //! Self-tests of the disk: its promises, each fault shown to happen, equality, and comparison with plain references.
 
+mod durability;
+mod equality;
+mod faults;
 mod lazy;
+mod names;
 mod reference;
+mod texts;
 
 use super::bench::{create, read, remove, rename, set_len, sync, sync_dir, write};
 use super::promises;
