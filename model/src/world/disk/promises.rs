@@ -163,11 +163,14 @@ fn failed_sync_loses() -> Result<(), String> {
     expect("a read from the cache", bench.see("log"), Some(b"new.+".to_vec()))?;
     expect("the next sync", bench.run(sync("log")), Ok(DiskOk::Done))?;
     expect("what the platter holds", bench.after_loss(&Fates::DROP).see("log"), Some(b"old.".to_vec()))?;
-    // A newer write of the same sector takes the rest of it along, as the cache writes whole sectors; and what is
-    // written and synced after the failure is durable, the length that it needs included.
-    expect("a newer write", bench.run(write("log", 3, b"!")), Ok(DiskOk::Wrote(1)))?;
+    // What is written after the failure and synced well is durable, with the length that it needs; a newer write of
+    // a lost sector takes the rest of it along, as the cache writes whole sectors.
+    expect("a newer write", bench.run(write("log", 4, b"!")), Ok(DiskOk::Wrote(1)))?;
     expect("its sync", bench.run(sync("log")), Ok(DiskOk::Done))?;
-    expect("the newer write", bench.after_loss(&Fates::DROP).see("log"), Some(b"new!".to_vec()))
+    expect("the newer write", bench.after_loss(&Fates::DROP).see("log"), Some(b"old.!".to_vec()))?;
+    expect("a write beside lost bytes", bench.run(write("log", 3, b"?")), Ok(DiskOk::Wrote(1)))?;
+    expect("its sync", bench.run(sync("log")), Ok(DiskOk::Done))?;
+    expect("the whole sector", bench.after_loss(&Fates::DROP).see("log"), Some(b"new?!".to_vec()))
 }
 
 fn sectors_are_independent() -> Result<(), String> {

@@ -71,6 +71,17 @@ fn lazy_and_eager_fates_show_the_same_on_a_small_scope() {
     assert_eq!(answers(lazy, &reads), seen);
 }
 
+#[test]
+fn changes_of_open_sectors_become_durable_whatever_lies_below() {
+    let mut bench = Bench::holding(4, "log", b"aaaabbbb");
+    bench.run(write("log", 2, b"XXYY")).unwrap();
+    let looks =
+        [write("log", 3, b"1234"), sync("log"), read("log", 2, 4), set_len("log", 5), read("log", 0, 8)];
+    let seen = answers(losses(&bench, false), &looks);
+    assert_eq!(seen.len(), 3, "the first sector is old, new or garbage below the new byte: {seen:?}");
+    assert_eq!(answers(losses(&bench, true), &looks), seen);
+}
+
 fn step() -> impl Strategy<Value = DiskOp> {
     prop_oneof![
         6 => (0u64..7, prop::collection::vec(1u8..4, 1..4)).prop_map(|(at, data)| write("log", at, &data)),
