@@ -67,7 +67,7 @@ fn reads_can_be_short_fail_or_come_from_elsewhere() {
     let bench = Bench::holding(4, "a", b"aaaabbbbcccc");
     let expected = ["ok", "fails with EIO", "short 3", "misdirected a:1"];
     assert_eq!(listed(&bench, read("a", 1, 5)), expected);
-    let mut answer =
+    let answer =
         |outcome| bench.clone().try_with(read("a", 1, 5), &outcome).map(|answer| format!("{answer:?}"));
     assert_eq!(answer(Outcome::Short(3)).as_deref(), Some(r#"Ok(Read(b"aaa"))"#));
     assert_eq!(answer(fails(DiskError::Io, Reach::Nothing)).as_deref(), Some("Err(Io)"));
