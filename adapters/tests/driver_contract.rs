@@ -198,6 +198,8 @@ fn event() -> impl Strategy<Value = Event> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     /// Once, never before the window opens, never after it was disarmed or armed anew; and not later than the first
     /// turn after the window has closed.
     #[test]

@@ -117,7 +117,7 @@ fn refusals_have_the_promised_words_and_change_nothing() {
         (DiskOp::List(Path::from("a")), DiskError::Invalid),
         (DiskOp::SyncDir(Path::from("a")), DiskError::Invalid),
         (create("a/b"), DiskError::Invalid),
-        (create(""), DiskError::Invalid),
+        (create(""), DiskError::Exists),
         (read("", 0, 1), DiskError::Invalid),
         (write("a", u64::MAX, b"x"), DiskError::Invalid),
         (read("link", 0, 6), DiskError::Invalid),

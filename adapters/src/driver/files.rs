@@ -183,7 +183,9 @@ impl Files {
 
     fn rename(&mut self, from: &Path, to: &Path) -> io::Result<DiskOk> {
         let (old, new) = (self.handles.full(from)?, self.handles.full(to)?);
-        if !fs::symlink_metadata(&old)?.is_file() {
+        if fs::symlink_metadata(&old).is_ok_and(|old| !old.is_file()) {
+            // As the system does: first both folders, then what stands there.
+            fs::symlink_metadata(self.handles.full(&to.parent())?.join("."))?;
             return Err(io::ErrorKind::IsADirectory.into());
         }
         fs::rename(old, new)?;

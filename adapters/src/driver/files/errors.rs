@@ -41,6 +41,7 @@ fn word(error: &io::Error) -> DiskError {
         // EIO, and what nobody foresaw: a machine takes it for a device that cannot be trusted.
         Some(_) => DiskError::Io,
         None => match error.kind() {
+            io::ErrorKind::AlreadyExists => DiskError::Exists,
             io::ErrorKind::InvalidInput | io::ErrorKind::IsADirectory => DiskError::Invalid,
             _ => DiskError::Io,
         },

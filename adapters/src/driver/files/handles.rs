@@ -55,7 +55,10 @@ impl Handles {
     }
 
     pub(super) fn create(&mut self, path: &Path) -> io::Result<()> {
-        let file = self.options().create_new(true).open(self.full_file(path)?)?;
+        if path.as_str().is_empty() {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        let file = self.options().create_new(true).open(self.full(path)?)?;
         self.keep(path, file);
         Ok(())
     }
