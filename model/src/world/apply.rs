@@ -196,11 +196,7 @@ impl<P: Protocol, S: Sink<P>> Run<'_, P, S> {
         host.powered = false;
         for (conn, side) in self.world.net.conns_of(node) {
             self.abandon(conn, side);
-            let half_open = self.world.net.conn(conn).is_some_and(|c| c.end(side.other()) != End::Gone);
-            if half_open {
-                let key = self.child();
-                self.sink.born(key, Choice::Break(conn, side.other()), When::DeadPeer);
-            }
+            self.dead_peer(conn, side.other());
             self.world.net.tidy(conn);
         }
         self.down(node, true)
@@ -345,6 +341,14 @@ impl<P: Protocol, S: Sink<P>> Run<'_, P, S> {
         self.world.net.clear(conn, side);
     }
 
+    /// This side's peer is gone without a word: its operating system finds out some day.
+    fn dead_peer(&mut self, conn: ConnId, side: Side) {
+        if self.world.net.conn(conn).is_some_and(|c| c.end(side) != End::Gone) {
+            let key = self.child();
+            self.sink.born(key, Choice::Break(conn, side), When::DeadPeer);
+        }
+    }
+
     fn advance(&mut self, conn: ConnId, towards: Side) -> Outcomes {
         let Some((from, to)) = self.ends(conn, towards) else { return Ok(Applied::Stale) };
         let link = self.world.net.link(from, to);
@@ -354,11 +358,21 @@ impl<P: Protocol, S: Sink<P>> Run<'_, P, S> {
         let Some((item, _)) = self.world.net.pop(conn, towards) else { return Ok(Applied::Stale) };
         let end = self.world.net.conn(conn).map_or(End::Gone, |c| c.end(towards));
         if !self.world.host(to).powered {
+            if matches!(item, Item::Open | Item::Accept) {
+                self.dead_peer(conn, towards.other());
+            }
             self.world.net.tidy(conn);
             return Ok(Applied::Done);
         }
         let up = self.world.host(to).node.is_some();
         let applied = match (item, end) {
+            (Item::Open, End::Open) => {
+                // A new connection under the name of one that this side takes for alive: its other end is dead.
+                let key = self.child();
+                self.world.net.put_back(conn, towards, Item::Open, key);
+                self.sink.born(key, Choice::Advance(conn, towards), When::Network { from, to });
+                self.close(conn, towards, to, Closed::Reset)
+            }
             (Item::Open, _) if up => {
                 self.world.net.set_end(conn, towards, End::Open);
                 self.push(conn, towards.other(), Item::Accept);
@@ -401,6 +415,7 @@ impl<P: Protocol, S: Sink<P>> Run<'_, P, S> {
         if let Some(obstacle) = self.obstacle(node) {
             return Ok(obstacle);
         }
+        self.dead_peer(conn, side.other());
         let applied = self.close(conn, side, node, Closed::Reset);
         self.world.net.tidy(conn);
         applied
@@ -417,8 +432,8 @@ impl<P: Protocol, S: Sink<P>> Run<'_, P, S> {
         self.sink.input(self.seen, node, clock, &input);
         machine.step(clock, input, &mut actions);
         self.sink.actions(self.seen, node, clock, &actions);
-        let mut outcome = self.observe(Event::Stepped(node, clock, &actions));
-        let performed = cut_short.map_or(usize::MAX, usize::from);
+        let performed = cut_short.map_or(actions.len(), |n| actions.len().min(usize::from(n)));
+        let mut outcome = self.observe(Event::Stepped(node, clock, &actions[..performed]));
         for action in actions.drain(..).take(performed) {
             if outcome.is_ok() {
                 outcome = self.act(node, clock, action);

@@ -79,6 +79,15 @@ impl Clocks {
         (self.since, self.mono, self.wall) = (at, 0, now.wall.0);
     }
 
+    /// Moves the origin of time to true time `at`: this becomes true time 0 and shows monotonic time 0. The wall clock
+    /// stands where it stood at true time `before`, so that only steps move it. Answers by how much monotonic time
+    /// was moved back.
+    pub(super) fn rebase(&mut self, before: Time, at: Time) -> Dur {
+        let by = Dur(self.read(at).mono.0);
+        (self.since, self.mono, self.wall) = (Time(0), 0, self.read(before).wall.0);
+        by
+    }
+
     /// The first true time, not before `from`, at which the monotonic clock shows at least `due`; `None` while it
     /// stands still short of it.
     pub fn when(&self, due: Mono, from: Time) -> Option<Time> {

@@ -16,6 +16,7 @@ mod ignored;
 mod key;
 mod net;
 mod offers;
+mod ticks;
 pub mod protocol;
 mod sink;
 
@@ -26,7 +27,7 @@ pub use host::{Armed, Host};
 pub use ignored::Ignored;
 pub use key::Key;
 pub use net::{Conn, End, Envelope, Item, Link, Net};
-pub use offers::{Bound, Budget, Reductions, Resource, Scope, Script, Spent, UNLIMITED};
+pub use offers::{Bound, Budget, CUT_POINTS, Reductions, Resource, Scope, Script, Spent, UNLIMITED};
 pub use protocol::{ChoiceOf, Event, Msg, Protocol, Req, Resp, Seen, Timer, Violation};
 pub use sink::{Nobody, Sink, When};
 
@@ -47,6 +48,8 @@ pub struct World<P: Protocol> {
     calls: Vec<(CallId, NodeId)>,
     /// What a scope's budgets were used for, and how far its script has come.
     spent: Spent,
+    /// The true time of a scope in which time passes in ticks; without, timers fire whenever they like.
+    now: Option<Time>,
     step: Ignored<u64>,
     scratch: Ignored<Vec<onceward_core::NodeAction<P::Node>>>,
 }
@@ -75,6 +78,7 @@ impl<P: Protocol> World<P> {
             ghost: protocol.ghost(),
             calls: Vec::new(),
             spent: Spent::default(),
+            now: None,
             step: Ignored(0),
             scratch: Ignored(Vec::new()),
             protocol,
@@ -159,6 +163,7 @@ impl<P: Protocol> Clone for World<P> {
             ghost: self.ghost.clone(),
             calls: self.calls.clone(),
             spent: self.spent.clone(),
+            now: self.now,
             step: self.step,
             scratch: Ignored(Vec::new()),
         }
@@ -172,6 +177,8 @@ impl<P: Protocol> PartialEq for World<P> {
             && self.net == other.net
             && self.ghost == other.ghost
             && self.hosts == other.hosts
+            && self.now == other.now
+            && self.deadlines().eq(other.deadlines())
     }
 }
 
@@ -184,6 +191,10 @@ impl<P: Protocol> Hash for World<P> {
         self.ghost.hash(state);
         self.calls.hash(state);
         self.spent.hash(state);
+        if let Some(now) = self.now {
+            now.hash(state);
+            self.deadlines().for_each(|due| due.hash(state));
+        }
     }
 }
 
@@ -195,6 +206,7 @@ impl<P: Protocol> fmt::Debug for World<P> {
             .field("ghost", &self.ghost)
             .field("calls", &self.calls)
             .field("spent", &self.spent)
+            .field("now", &self.now)
             .finish_non_exhaustive()
     }
 }

@@ -174,12 +174,21 @@ impl<M: Clone + Ord> Net<M> {
         self.bag.retain(|e| e.to != to || !ignored(e.from, &e.message));
     }
 
-    /// Begins a connection; false if the name is in use.
+    /// Begins a connection; false if the name is in use. A name whose last connection is over at the initiator may be
+    /// used again towards the same node, even while the acceptor does not know that it is over: the new request
+    /// queues up behind what is still under way to it.
     pub fn connect(&mut self, id: ConnId, acceptor: NodeId, key: Key) -> bool {
-        if self.conns.contains_key(&id) {
-            return false;
+        let open = (Item::Open, Ignored(key));
+        if let Some(conn) = self.conns.get_mut(&id) {
+            if conn.initiator_end != End::Gone || conn.acceptor != acceptor {
+                return false;
+            }
+            conn.initiator_end = End::Opening;
+            conn.to_initiator.clear();
+            conn.to_acceptor.push_back(open);
+            return true;
         }
-        let to_acceptor = VecDeque::from([(Item::Open, Ignored(key))]);
+        let to_acceptor = VecDeque::from([open]);
         let (initiator_end, acceptor_end) = (End::Opening, End::Gone);
         self.conns.insert(
             id,
@@ -193,9 +202,13 @@ impl<M: Clone + Ord> Net<M> {
         self.conns.get(&id)
     }
 
-    /// Puts something under way towards a side; false if there is no such connection.
+    /// Puts something under way towards a side; false if there is no such connection, or if its initiator has begun
+    /// another one under the same name since, which must not see it.
     pub fn push(&mut self, id: ConnId, towards: Side, item: Item<M>, key: Key) -> bool {
         let Some(conn) = self.conns.get_mut(&id) else { return false };
+        if towards == Side::Initiator && conn.awaits_acceptor() {
+            return false;
+        }
         conn.queue_mut(towards).push_back((item, Ignored(key)));
         true
     }
@@ -206,8 +219,14 @@ impl<M: Clone + Ord> Net<M> {
         Some((item, key.0))
     }
 
-    /// Changes how a side sees a connection. A side that is gone gets nothing more; a connection that both sides are
-    /// done with, and on which nothing is under way, is forgotten.
+    /// Puts something back that was taken with [`pop`](Net::pop).
+    pub fn put_back(&mut self, id: ConnId, towards: Side, item: Item<M>, key: Key) {
+        if let Some(conn) = self.conns.get_mut(&id) {
+            conn.queue_mut(towards).push_front((item, Ignored(key)));
+        }
+    }
+
+    /// Changes how a side sees a connection.
     pub fn set_end(&mut self, id: ConnId, side: Side, end: End) {
         let Some(conn) = self.conns.get_mut(&id) else { return };
         *match side {
@@ -216,19 +235,20 @@ impl<M: Clone + Ord> Net<M> {
         } = end;
     }
 
-    /// Loses everything under way towards a side.
+    /// Loses everything under way towards a side that belongs to a connection it knows of: a request that has not
+    /// arrived yet, and what follows it, outlives the process that it may find.
     pub fn clear(&mut self, id: ConnId, towards: Side) {
         if let Some(conn) = self.conns.get_mut(&id) {
-            conn.queue_mut(towards).clear();
+            let queue = conn.queue_mut(towards);
+            let keep = queue.iter().rposition(|(item, _)| matches!(item, Item::Open));
+            queue.drain(..keep.unwrap_or(queue.len()));
         }
     }
 
     /// Forgets a connection that is over at both ends.
     pub fn tidy(&mut self, id: ConnId) {
         let over = |c: &Conn<M>| {
-            c.initiator_end == End::Gone
-                && c.acceptor_end == End::Gone
-                && !c.to_acceptor.iter().any(|(item, _)| matches!(item, Item::Open))
+            c.initiator_end == End::Gone && c.acceptor_end == End::Gone && !c.awaits_acceptor()
         };
         if self.conns.get(&id).is_some_and(over) {
             self.conns.remove(&id);
@@ -264,6 +284,12 @@ impl<M> Conn<M> {
             Side::Initiator => &mut self.to_initiator,
             Side::Acceptor => &mut self.to_acceptor,
         }
+    }
+
+    /// Whether a request to open it is still under way: until that arrives, the acceptor knows at most of an earlier
+    /// connection of this name.
+    pub fn awaits_acceptor(&self) -> bool {
+        self.to_acceptor.iter().any(|(item, _)| matches!(item, Item::Open))
     }
 
     /// How a side sees it.

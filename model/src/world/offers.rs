@@ -4,10 +4,10 @@
 //! at here and counted in [`World::apply_in`], never in `apply`.
 
 use super::{
-    Applied, Choice, ChoiceOf, ClockChange, End, Key, Protocol, Req, Side, Sink, Time, Violation, World,
+    Applied, Choice, ChoiceOf, ClockChange, End, Key, Protocol, Req, Side, Sink, Violation, World,
     disk::{self, Faults},
 };
-use onceward_core::{CallId, ClientId, DiskOp, NodeId};
+use onceward_core::{CallId, ClientId, DiskOp, Dur, NodeId};
 
 /// One client's calls, in order. A client calls again once it was answered, or knows that it will not be.
 pub type Script<Q> = Vec<(NodeId, Q)>;
@@ -33,9 +33,10 @@ pub enum Resource {
     Clock,
     Fire,
     Boot,
+    Tick,
 }
 
-const RESOURCES: usize = Resource::Boot as usize + 1;
+const RESOURCES: usize = Resource::Tick as usize + 1;
 
 /// How often each limited thing may happen in one run.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -44,7 +45,7 @@ pub struct Budget([u8; RESOURCES]);
 /// What of a scope is used up.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Spent {
-    used: [u8; RESOURCES],
+    pub(super) used: [u8; RESOURCES],
     /// How many calls each client has made.
     calls: Vec<u16>,
 }
@@ -74,7 +75,10 @@ impl Bound {
 /// small scope must give the same verdicts and witness lengths either way.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Reductions {
-    /// A delivery or a timer that changes nothing but its own absence is merged with a loss.
+    /// A datagram's delivery or a timer that changes nothing but its own absence is no step: it is merged with an
+    /// endless delay. Keeps every promise and every witness, with its length; it does *not* keep recoverability (a
+    /// message that came too early and would be missed is never seen to be missed), so an explorer that judges
+    /// recoverability must not use it.
     pub no_op_deliveries: bool,
     /// Messages that their receiver ignores for ever are removed.
     pub forget_stale: bool,
@@ -83,6 +87,11 @@ pub struct Reductions {
     /// A pending read, list or other operation that leaves no un-synced state is completed before anything else on
     /// that node.
     pub reads_at_once: bool,
+    /// In a scope with ticks, and for a protocol that [`keeps_only_deadlines`](Protocol::keeps_only_deadlines): after
+    /// every tick all clocks are set back to 0 and all deadlines with them, so that unbounded time closes.
+    pub rebase: bool,
+    /// States that differ by a [permutation](Protocol::permutations) of nodes alone are one.
+    pub symmetry: bool,
 }
 
 /// A bounded world to be explored exhaustively.
@@ -104,6 +113,10 @@ pub struct Scope<Q> {
     pub reductions: Reductions,
     /// How many delivered datagrams the network keeps for replays.
     pub memory: usize,
+    /// How much true time a tick takes; zero: time stands still, and timers fire whenever they like. With ticks, a
+    /// timer fires when it is due or any time later. Clock rates times this span should be whole nanoseconds, since
+    /// rounding adds up.
+    pub tick: Dur,
 }
 
 impl Budget {
@@ -130,11 +143,23 @@ pub const UNLIMITED: u8 = u8::MAX;
 
 impl Reductions {
     /// All on.
-    pub const ALL: Reductions =
-        Reductions { no_op_deliveries: true, forget_stale: true, lazy_fates: true, reads_at_once: true };
+    pub const ALL: Reductions = Reductions {
+        no_op_deliveries: true,
+        forget_stale: true,
+        lazy_fates: true,
+        reads_at_once: true,
+        rebase: true,
+        symmetry: true,
+    };
     /// All off.
-    pub const NONE: Reductions =
-        Reductions { no_op_deliveries: false, forget_stale: false, lazy_fates: false, reads_at_once: false };
+    pub const NONE: Reductions = Reductions {
+        no_op_deliveries: false,
+        forget_stale: false,
+        lazy_fates: false,
+        reads_at_once: false,
+        rebase: false,
+        symmetry: false,
+    };
 }
 
 impl Spent {
@@ -161,6 +186,7 @@ impl<Q> Scope<Q> {
             image_cap: 4096,
             reductions: Reductions::ALL,
             memory: 0,
+            tick: Dur::ZERO,
         }
     }
 }
@@ -198,7 +224,7 @@ impl<M, T, Q> Choice<M, T, Q> {
 }
 
 impl<P: Protocol> World<P> {
-    /// Performs a choice within a scope: like [`World::apply`] at true time 0, and counts what it uses.
+    /// Performs a choice within a scope: like [`World::apply`] at the scope's own time, and counts what it uses.
     ///
     /// # Errors
     /// The violation, if a promise is broken.
@@ -209,7 +235,7 @@ impl<P: Protocol> World<P> {
         sink: &mut impl Sink<P>,
     ) -> Result<Applied, Violation> {
         let half_open = self.is_half_open(choice);
-        let applied = self.apply(Time(0), choice, Key::ANY, sink)?;
+        let applied = self.apply(self.now.unwrap_or_default(), choice, Key::ANY, sink)?;
         if applied != Applied::Done {
             return Ok(applied);
         }
@@ -245,7 +271,7 @@ impl<P: Protocol> World<P> {
         bound.and(self.crashes(scope, out))
     }
 
-    fn left(&self, scope: &Scope<Req<P>>, what: Resource) -> bool {
+    pub(super) fn left(&self, scope: &Scope<Req<P>>, what: Resource) -> bool {
         let limit = scope.budget.of(what);
         limit == UNLIMITED || self.spent.of(what) < limit
     }
@@ -301,7 +327,8 @@ impl<P: Protocol> World<P> {
                 bound = bound.and(self.outcomes(scope, node, op, out));
             }
             if self.left(scope, Resource::Fire) {
-                out.extend(host.timers().iter().map(|armed| Choice::Fire(node, armed.timer)));
+                let due = host.timers().iter().filter(|armed| self.is_due(node, armed));
+                out.extend(due.map(|armed| Choice::Fire(node, armed.timer)));
             }
         }
         let mut last = None;
@@ -404,7 +431,7 @@ impl<P: Protocol> World<P> {
                 out.extend(kills.into_iter().map(|(landed, _)| Choice::Kill(node, landed)));
             }
             if host.node.is_some() && host.cut_short.is_none() && self.left(scope, Resource::KillWithin) {
-                out.extend((0..MOST_ACTIONS).map(|n| Choice::KillWithin(node, n)));
+                out.extend((0..CUT_POINTS).map(|n| Choice::KillWithin(node, n)));
             }
             if host.powered && self.left(scope, Resource::PowerLoss) {
                 let (images, whole) = host.disk.power_losses(scope.reductions.lazy_fates, scope.image_cap);
@@ -415,12 +442,29 @@ impl<P: Protocol> World<P> {
         bound
     }
 
+    /// Whether a choice is something that goes wrong in this state, rather than something that happens anyway: like
+    /// [`Choice::is_fault`], and knows that a connection to a dead peer breaks by itself.
+    pub fn is_fault(&self, choice: &ChoiceOf<P>) -> bool {
+        choice.is_fault() && !self.is_half_open(choice)
+    }
+
+    /// Whether the budgets keep back something that would happen anyway: what cannot be reached from here might be
+    /// reached beyond the bounds.
+    pub fn is_at_bound(&self, scope: &Scope<Req<P>>) -> bool {
+        let fires = !self.left(scope, Resource::Fire);
+        let boots = !self.left(scope, Resource::Boot);
+        (self.now.is_some() && !self.left(scope, Resource::Tick))
+            || self.hosts().any(|(_, host)| {
+                (boots && host.node.is_none()) || (fires && host.runs() && !host.timers().is_empty())
+            })
+    }
+
     /// Whether a break is what the operating system does anyway to a connection whose other end is gone.
     fn is_half_open(&self, choice: &ChoiceOf<P>) -> bool {
         let Choice::Break(id, side) = choice else { return false };
         let Some(conn) = self.net.conn(*id) else { return false };
         let (ours, theirs) = (conn.end(*side), conn.end(side.other()));
-        let waits = conn.queue(side.other()).iter().any(|(item, _)| matches!(item, super::Item::Open));
+        let waits = *side == Side::Initiator && conn.awaits_acceptor();
         ours != End::Gone && theirs == End::Gone && conn.queue(*side).is_empty() && !waits
     }
 
@@ -435,5 +479,6 @@ impl<P: Protocol> World<P> {
     }
 }
 
-/// How many actions of one step the choices of a bounded scope distinguish when cutting it short.
-const MOST_ACTIONS: u16 = 4;
+/// How many places to cut a step short the choices of a bounded scope distinguish: before its first action, and so on.
+/// Whoever explores steps with more actions than this must not claim to have seen them all.
+pub const CUT_POINTS: u16 = 4;

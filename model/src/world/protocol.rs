@@ -6,7 +6,7 @@
 //! reports, say) belongs into [`Ignored`](super::Ignored).
 
 use super::{Choice, Geometry, Time, World};
-use onceward_core::{CallId, Clock, Node, NodeAction, NodeId};
+use onceward_core::{CallId, ClientId, Clock, Dur, Node, NodeAction, NodeId};
 use std::{
     fmt::{self, Debug},
     hash::Hash,
@@ -93,6 +93,34 @@ pub trait Protocol: Send + Sync + 'static {
     /// How many bytes a message takes on a link. Only a simulator with limited bandwidth asks.
     fn message_size(&self, _message: &Msg<Self>) -> u32 {
         256
+    /// Whether nodes remember of time nothing but monotonic deadlines (never past moments, never the wall clock), the
+    /// ghost nothing at all, and [`rebase`](Protocol::rebase) moves the deadlines.
+    fn keeps_only_deadlines(&self) -> bool {
+        false
+    }
+
+    /// Moves every deadline that a node keeps back by `by` on its monotonic clock, those that have passed to 0. A node
+    /// that is moved so, under clocks that are moved likewise, must take the same steps.
+    fn rebase(&self, _node: &mut Self::Node, _by: Dur) {}
+
+    /// Renamings of nodes under which the protocol, its promises and the scope's scripts look the same; each lists the
+    /// new number of every node. The identity need not be among them.
+    fn permutations(&self) -> Vec<Vec<NodeId>> {
+        Vec::new()
+    }
+
+    /// Renames the nodes that a node speaks of, and its own number.
+    fn rename_node(&self, _node: &mut Self::Node, _to: &[NodeId]) {}
+
+    /// Renames the nodes that a message speaks of.
+    fn rename_message(&self, _message: &mut Msg<Self>, _to: &[NodeId]) {}
+
+    /// Renames the nodes and clients that the ghost speaks of.
+    fn rename_ghost(&self, _ghost: &mut Self::Ghost, _to: &[NodeId]) {}
+
+    /// Renames a client that always calls the same node.
+    fn rename_client(&self, client: ClientId, _to: &[NodeId]) -> ClientId {
+        client
     }
 
     /// A node's name in scenarios and reports.
@@ -152,7 +180,8 @@ pub enum Event<'a, N: Node> {
     },
     /// A node's disk was damaged or wiped beyond what the protocol must mend.
     Damaged(NodeId),
-    /// A node has taken a step. For promises about what nodes do rather than what clients see.
+    /// A node has taken a step, and these of its actions are performed. For promises about what nodes do rather than
+    /// what clients see.
     Stepped(NodeId, Clock, &'a [NodeAction<N>]),
 }
 
