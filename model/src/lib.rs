@@ -4,4 +4,5 @@ pub mod mutants;
 pub mod scenario;
 pub mod spec;
 pub mod system;
+pub mod toy;
 pub mod world;

@@ -90,8 +90,6 @@ pub struct Reductions {
     /// In a scope with ticks, and for a protocol that [`keeps_only_deadlines`](Protocol::keeps_only_deadlines): after
     /// every tick all clocks are set back to 0 and all deadlines with them, so that unbounded time closes.
     pub rebase: bool,
-    /// States that differ by a [permutation](Protocol::permutations) of nodes alone are one.
-    pub symmetry: bool,
 }
 
 /// A bounded world to be explored exhaustively.
@@ -149,7 +147,6 @@ impl Reductions {
         lazy_fates: true,
         reads_at_once: true,
         rebase: true,
-        symmetry: true,
     };
     /// All off.
     pub const NONE: Reductions = Reductions {
@@ -158,7 +155,6 @@ impl Reductions {
         lazy_fates: false,
         reads_at_once: false,
         rebase: false,
-        symmetry: false,
     };
 }
 

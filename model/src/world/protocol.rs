@@ -6,7 +6,7 @@
 //! reports, say) belongs into [`Ignored`](super::Ignored).
 
 use super::{Choice, Geometry, Time, World};
-use onceward_core::{CallId, ClientId, Clock, Dur, Node, NodeAction, NodeId};
+use onceward_core::{CallId, Clock, Dur, Node, NodeAction, NodeId};
 use std::{
     fmt::{self, Debug},
     hash::Hash,
@@ -102,26 +102,6 @@ pub trait Protocol: Send + Sync + 'static {
     /// Moves every deadline that a node keeps back by `by` on its monotonic clock, those that have passed to 0. A node
     /// that is moved so, under clocks that are moved likewise, must take the same steps.
     fn rebase(&self, _node: &mut Self::Node, _by: Dur) {}
-
-    /// Renamings of nodes under which the protocol, its promises and the scope's scripts look the same; each lists the
-    /// new number of every node. The identity need not be among them.
-    fn permutations(&self) -> Vec<Vec<NodeId>> {
-        Vec::new()
-    }
-
-    /// Renames the nodes that a node speaks of, and its own number.
-    fn rename_node(&self, _node: &mut Self::Node, _to: &[NodeId]) {}
-
-    /// Renames the nodes that a message speaks of.
-    fn rename_message(&self, _message: &mut Msg<Self>, _to: &[NodeId]) {}
-
-    /// Renames the nodes and clients that the ghost speaks of.
-    fn rename_ghost(&self, _ghost: &mut Self::Ghost, _to: &[NodeId]) {}
-
-    /// Renames a client that always calls the same node.
-    fn rename_client(&self, client: ClientId, _to: &[NodeId]) -> ClientId {
-        client
-    }
 
     /// A node's name in scenarios and reports.
     fn node_name(&self, node: NodeId) -> String {

@@ -1,0 +1,217 @@
+//! The toy as the harness's commands see it: how to build it from a header, its verbs, workloads and scopes.
+
+use super::{Mutant, Request, SERVER, Toy, protocol as promise};
+use crate::{
+    scenario::Header,
+    system::{Mutant as KnownBug, NamedScope, Numbering, Problem, Promise, System, Verb, Word},
+    world::{Budget, Choice, ChoiceOf, ClockChange, Key, Resource, Scope, Time, UNLIMITED},
+};
+use onceward_core::{CallId, ClientId, Dur, NodeId};
+use std::sync::Arc;
+
+/// The toy, with everything around it.
+#[derive(Clone, Copy, Debug)]
+pub struct ToySystem;
+
+const VERBS: [(&str, Request); 3] =
+    [("adds", Request::Add), ("reads", Request::Read), ("asks-time", Request::Wall)];
+
+impl System for ToySystem {
+    type Protocol = Toy;
+
+    const NAME: &'static str = "toy";
+    const ABOUT: &'static str = "a counter with leases: the harness's own test subject";
+
+    fn build(header: &Header) -> Result<Arc<Toy>, String> {
+        let mut toy = Toy { clients: 1, lease: Dur::millis(100), retry: Dur::millis(20) };
+        for (role, count) in &header.cluster {
+            match role.as_str() {
+                "server" if *count == 1 => {}
+                "server" => return Err("there is exactly one server".into()),
+                "client" if (1..=64).contains(count) => toy.clients = *count,
+                "client" => return Err("1 to 64 clients".into()),
+                other => return Err(format!("no role `{other}`: there are `server` and `client`")),
+            }
+        }
+        for (name, value) in &header.config {
+            let span = || match value.strip_suffix("ms").and_then(|n| n.parse().ok()) {
+                Some(n) if n <= 1_000_000 => Ok(Dur::millis(n)),
+                _ => Err(format!("`{name}` wants milliseconds, as in `{name}=100ms`")),
+            };
+            match name.as_str() {
+                "lease" => toy.lease = span()?,
+                "retry" => toy.retry = span()?,
+                other => return Err(format!("no setting `{other}`: there are `lease` and `retry`")),
+            }
+        }
+        Ok(Arc::new(toy))
+    }
+
+    fn verbs() -> &'static [Verb] {
+        &[
+            Verb { word: "adds", usage: "client-N adds", help: "A client counts one more." },
+            Verb { word: "reads", usage: "client-N reads", help: "A client asks for the sum." },
+            Verb { word: "asks-time", usage: "client-N asks-time", help: "Asks for a client's wall clock." },
+        ]
+    }
+
+    fn parse_call(
+        toy: &Toy,
+        numbering: &mut Numbering,
+        words: &[Word],
+    ) -> Result<(NodeId, CallId, Request), Problem> {
+        let problem = |word: &Word, what: &str| Problem { what: what.into(), from: word.from, to: word.to };
+        let [client, verb, rest @ ..] = words else {
+            let (from, to) = words.first().map_or((0, 0), |word| (word.from, word.to));
+            return Err(Problem { what: "a client and a verb, as in `client-1 adds`".into(), from, to });
+        };
+        let number = client.text.strip_prefix("client-").and_then(|n| n.parse().ok());
+        let number: u16 = number
+            .filter(|n| (1..=toy.clients).contains(n))
+            .ok_or_else(|| problem(client, &format!("one of client-1 to client-{}", toy.clients)))?;
+        let (_, request) = VERBS
+            .iter()
+            .find(|(word, _)| *word == verb.text)
+            .ok_or_else(|| problem(verb, "`adds`, `reads` or `asks-time`"))?;
+        if let Some(word) = rest.first() {
+            return Err(problem(word, "nothing more"));
+        }
+        Ok((NodeId(number), numbering.next(ClientId(number - 1)), *request))
+    }
+
+    fn draw_header(key: Key) -> Header {
+        let lease = if key.chance(0, 500_000) { "0ms" } else { "100ms" };
+        header(1 + key.below(1, 3) as u16, lease)
+    }
+
+    fn draw_workload(toy: &Toy, key: Key, calls: u32, span: Dur) -> Vec<(Time, ChoiceOf<Toy>)> {
+        let mut drawn: Vec<_> = (0..calls)
+            .map(|n| {
+                let key = key.child(n);
+                let request = if key.chance(0, 400_000) { Request::Add } else { Request::Read };
+                (Time(key.below(1, span.0.max(1))), key.below(2, u64::from(toy.clients)) as u16, request)
+            })
+            .collect();
+        drawn.sort_by_key(|(at, ..)| *at);
+        let mut numbering = Numbering::default();
+        let call = |(at, client, request)| {
+            (at, Choice::Call(NodeId(client + 1), numbering.next(ClientId(client)), request))
+        };
+        drawn.into_iter().map(call).collect()
+    }
+
+    fn promises() -> &'static [Promise] {
+        &[
+            Promise {
+                id: promise::READS_SEE_ACKED,
+                says: "A read shows every add that was acknowledged before it began.",
+            },
+            Promise { id: promise::ADDS_COUNT_ONCE, says: "No add is counted twice, however often it is tried." },
+            Promise {
+                id: promise::READS_GO_FORWARD,
+                says: "A read shows no less than a read that had ended before it began.",
+            },
+        ]
+    }
+
+    fn marks() -> &'static [&'static str] {
+        &["recovery found adds", "waited for a lease", "duplicate recognised", "read under a lease"]
+    }
+
+    fn mutants() -> Vec<KnownBug> {
+        Mutant::ALL
+            .iter()
+            .map(|mutant| KnownBug {
+                about: mutant.about(),
+                activate: match mutant {
+                    Mutant::AckBeforeDurable => || activate(Mutant::AckBeforeDurable),
+                    Mutant::DuplicateNotRecognised => || activate(Mutant::DuplicateNotRecognised),
+                    Mutant::StaleAckAccepted => || activate(Mutant::StaleAckAccepted),
+                    Mutant::LeaseIgnoresDrift => || activate(Mutant::LeaseIgnoresDrift),
+                    Mutant::LeaseForgotten => || activate(Mutant::LeaseForgotten),
+                },
+            })
+            .collect()
+    }
+
+    fn scopes() -> Vec<NamedScope<Toy>> {
+        vec![retries(), crashes(), leases()]
+    }
+}
+
+fn activate(mutant: Mutant) {
+    #[cfg(feature = "mutants")]
+    mutant.activate();
+    #[cfg(not(feature = "mutants"))]
+    let _ = mutant;
+}
+
+fn header(clients: u16, lease: &str) -> Header {
+    Header {
+        system: ToySystem::NAME.into(),
+        cluster: vec![("server".into(), 1), ("client".into(), clients)],
+        config: [("lease".to_owned(), lease.to_owned())].into(),
+    }
+}
+
+/// Messages lost and doubled, timers at any time, connections broken.
+fn retries() -> NamedScope<Toy> {
+    let script = vec![(NodeId(1), Request::Add), (NodeId(1), Request::Add), (NodeId(1), Request::Read)];
+    let budget = Budget::none()
+        .with(Resource::Fire, 2)
+        .with(Resource::Duplicate, 1)
+        .with(Resource::Break, 1)
+        .with(Resource::KillWithin, 0);
+    NamedScope {
+        name: "retries",
+        about: "one client adds twice and reads; timers fire early, one message is doubled, one connection breaks",
+        header: header(1, "0ms"),
+        protocol: Arc::new(Toy::untimed(1)),
+        scope: Scope { budget, ..Scope::new(vec![script]) },
+        pinned: None,
+    }
+}
+
+/// The server's process and its disk.
+fn crashes() -> NamedScope<Toy> {
+    let script = vec![(NodeId(1), Request::Add), (NodeId(1), Request::Read)];
+    let budget = Budget::none()
+        .with(Resource::Fire, 2)
+        .with(Resource::Kill, 1)
+        .with(Resource::PowerLoss, 1)
+        .with(Resource::DiskFault, 1);
+    NamedScope {
+        name: "crashes",
+        about: "one client adds and reads; one kill, one power loss, one failing disk operation",
+        header: header(1, "0ms"),
+        protocol: Arc::new(Toy::untimed(1)),
+        scope: Scope { budget, ..Scope::new(vec![script]) },
+        pinned: None,
+    }
+}
+
+/// A reader under a lease beside a writer, in unbounded time, one clock at half speed.
+fn leases() -> NamedScope<Toy> {
+    let reader = vec![(NodeId(1), Request::Read), (NodeId(1), Request::Read)];
+    let writer = vec![(NodeId(2), Request::Add)];
+    let budget = Budget::none()
+        .with(Resource::Tick, UNLIMITED)
+        .with(Resource::Clock, 1)
+        .with(Resource::Kill, 1);
+    NamedScope {
+        name: "leases",
+        about: "one client reads twice, another adds; one clock runs at half speed, one kill; unbounded time",
+        header: header(2, "4ms"),
+        protocol: Arc::new(Toy { clients: 2, lease: Dur::millis(4), retry: Dur::millis(2) }),
+        scope: Scope {
+            budget,
+            clocks: vec![ClockChange::Drift(-500_000)],
+            tick: Dur::millis(1),
+            ..Scope::new(vec![reader, writer])
+        },
+        pinned: None,
+    }
+}
+
+/// The number of the server, for scripts.
+const _: () = assert!(SERVER.0 == 0);
