@@ -7,11 +7,11 @@ use onceward_core::{CallId, ClientId, Dur, NodeId};
 use std::collections::BTreeMap;
 
 /// The promise that a read shows every add that was acknowledged before it began.
-pub const READS_SEE_ACKED: &str = "reads-see-acked";
+pub(super) const READS_SEE_ACKED: &str = "reads-see-acked";
 /// The promise that no add is counted twice.
-pub const ADDS_COUNT_ONCE: &str = "adds-count-once";
+pub(super) const ADDS_COUNT_ONCE: &str = "adds-count-once";
 /// The promise that a read shows no less than a read that had ended before it began.
-pub const READS_GO_FORWARD: &str = "reads-go-forward";
+pub(super) const READS_GO_FORWARD: &str = "reads-go-forward";
 
 /// A cluster of one server and some clients.
 #[derive(Clone, Debug)]
@@ -127,10 +127,7 @@ impl Protocol for Toy {
     }
 
     fn ignores_forever(&self, node: &ToyNode, _: NodeId, message: &MsgOf<Toy>) -> bool {
-        matches!(
-            (node, message),
-            (ToyNode::Server(_), Msg::Added(_)) | (ToyNode::Client(_), Msg::Add(_))
-        )
+        matches!((node, message), (ToyNode::Server(_), Msg::Added(_)) | (ToyNode::Client(_), Msg::Add(_)))
     }
 
     fn keeps_only_deadlines(&self) -> bool {

@@ -184,10 +184,7 @@ impl Server {
     }
 
     fn is_recovering(&self) -> bool {
-        !matches!(
-            self.phase,
-            Phase::Serving | Phase::Appending(_) | Phase::Securing(_) | Phase::Held(_)
-        )
+        !matches!(self.phase, Phase::Serving | Phase::Appending(_) | Phase::Securing(_) | Phase::Held(_))
     }
 }
 

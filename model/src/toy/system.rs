@@ -1,6 +1,6 @@
 //! The toy as the harness's commands see it: how to build it from a header, its verbs, workloads and scopes.
 
-use super::{Mutant, Request, SERVER, Toy, protocol as promise};
+use super::{Mutant, Request, Toy, protocol as promise};
 use crate::{
     scenario::Header,
     system::{Mutant as KnownBug, NamedScope, Numbering, Problem, Promise, System, Verb, Word},
@@ -106,7 +106,10 @@ impl System for ToySystem {
                 id: promise::READS_SEE_ACKED,
                 says: "A read shows every add that was acknowledged before it began.",
             },
-            Promise { id: promise::ADDS_COUNT_ONCE, says: "No add is counted twice, however often it is tried." },
+            Promise {
+                id: promise::ADDS_COUNT_ONCE,
+                says: "No add is counted twice, however often it is tried.",
+            },
             Promise {
                 id: promise::READS_GO_FORWARD,
                 says: "A read shows no less than a read that had ended before it began.",
@@ -157,11 +160,7 @@ fn header(clients: u16, lease: &str) -> Header {
 /// Messages lost and doubled, timers at any time, connections broken.
 fn retries() -> NamedScope<Toy> {
     let script = vec![(NodeId(1), Request::Add), (NodeId(1), Request::Add), (NodeId(1), Request::Read)];
-    let budget = Budget::none()
-        .with(Resource::Fire, 2)
-        .with(Resource::Duplicate, 1)
-        .with(Resource::Break, 1)
-        .with(Resource::KillWithin, 0);
+    let budget = Budget::none().with(Resource::Fire, 2).with(Resource::Duplicate, 1).with(Resource::Break, 1);
     NamedScope {
         name: "retries",
         about: "one client adds twice and reads; timers fire early, one message is doubled, one connection breaks",
@@ -194,10 +193,8 @@ fn crashes() -> NamedScope<Toy> {
 fn leases() -> NamedScope<Toy> {
     let reader = vec![(NodeId(1), Request::Read), (NodeId(1), Request::Read)];
     let writer = vec![(NodeId(2), Request::Add)];
-    let budget = Budget::none()
-        .with(Resource::Tick, UNLIMITED)
-        .with(Resource::Clock, 1)
-        .with(Resource::Kill, 1);
+    let budget =
+        Budget::none().with(Resource::Tick, UNLIMITED).with(Resource::Clock, 1).with(Resource::Kill, 1);
     NamedScope {
         name: "leases",
         about: "one client reads twice, another adds; one clock runs at half speed, one kill; unbounded time",
@@ -212,6 +209,3 @@ fn leases() -> NamedScope<Toy> {
         pinned: None,
     }
 }
-
-/// The number of the server, for scripts.
-const _: () = assert!(SERVER.0 == 0);

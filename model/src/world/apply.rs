@@ -370,7 +370,8 @@ impl<P: Protocol, S: Sink<P>> Run<'_, P, S> {
                 // A new connection under the name of one that this side takes for alive: its other end is dead.
                 let key = self.child();
                 self.world.net.put_back(conn, towards, Item::Open, key);
-                self.sink.born(key, Choice::Advance(conn, towards), When::Network { from, to });
+                let bytes = CONTROL_BYTES;
+                self.sink.born(key, Choice::Advance(conn, towards), When::Network { from, to, bytes });
                 self.close(conn, towards, to, Closed::Reset)
             }
             (Item::Open, _) if up => {

@@ -16,9 +16,9 @@ mod ignored;
 mod key;
 mod net;
 mod offers;
-mod ticks;
 pub mod protocol;
 mod sink;
+mod ticks;
 
 pub use choice::{Choice, Side};
 pub use clock::{ClockChange, Clocks, EPOCH, Time};

@@ -247,9 +247,8 @@ impl<M: Clone + Ord> Net<M> {
 
     /// Forgets a connection that is over at both ends.
     pub fn tidy(&mut self, id: ConnId) {
-        let over = |c: &Conn<M>| {
-            c.initiator_end == End::Gone && c.acceptor_end == End::Gone && !c.awaits_acceptor()
-        };
+        let over =
+            |c: &Conn<M>| c.initiator_end == End::Gone && c.acceptor_end == End::Gone && !c.awaits_acceptor();
         if self.conns.get(&id).is_some_and(over) {
             self.conns.remove(&id);
         }

@@ -93,6 +93,8 @@ pub trait Protocol: Send + Sync + 'static {
     /// How many bytes a message takes on a link. Only a simulator with limited bandwidth asks.
     fn message_size(&self, _message: &Msg<Self>) -> u32 {
         256
+    }
+
     /// Whether nodes remember of time nothing but monotonic deadlines (never past moments, never the wall clock), the
     /// ghost nothing at all, and [`rebase`](Protocol::rebase) moves the deadlines.
     fn keeps_only_deadlines(&self) -> bool {
