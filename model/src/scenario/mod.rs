@@ -1,12 +1,63 @@
-//! A scenario: a cluster, its configuration, what happens when, and what is expected, as data. It has a text form (one
-//! verb a line) that people write, that the swarm prints, and that checkers and minimisers emit; every engine performs
-//! it. This module holds the data; it performs nothing.
+//! A scenario: a cluster, its configuration, what happens when, and what is expected, as data and as text. The text has
+//! one verb a line and two levels in one language: workload and timed faults for people, and exact steps for what a
+//! checker or a minimiser found. Every engine performs it; this module performs nothing but [`replay_exact`].
 //!
-//! Invariant: `parse(print(scenario)) == scenario`.
+//! ```text
+//! # Power fails while a commit group is being synced; what was acknowledged before must be there.
+//! system    log
+//! cluster   store  client*2
+//! config    durability=per-append
+//! profile   none
+//!
+//! at 0ms    client-1 appends order-17 "created" expecting no-stream
+//! at 5ms    store loses power, keeping 1.seg:0-3, garbling 1.seg:4
+//! at 40ms   store boots
+//! step      store reads 1.seg 0+512
+//! expect    acked-is-durable, chain-verifies
+//! ```
+//!
+//! - `system`, `cluster` and `config` are the [`Header`]; the system builds the cluster from it.
+//! - `profile NAME [key=value ...]` adds random latencies and faults ([`Profile`]), `seed N` draws them.
+//! - `at TIME` is followed by a verb that every system has ([`verbs`]), a call in the system's own words
+//!   ([`System::verbs`](crate::system::System::verbs)), or `step LABEL`.
+//! - `step LABEL` names something that is possible at that moment, in the words of [`label()`]; `#2` at its end means the
+//!   second of several that have the same label. Without `at`, it comes right after the line before it.
+//! - `expect` lists promises that must hold, or `violates PROMISE`, or `reaches "MARK"`.
+//! - Lines that begin with `#` are comments; the ones that open a scenario say what it shows, and are kept.
+//!
+//! Invariant: `parse(print(scenario)) == scenario`, for scenarios whose entries are in order of time, whose calls are
+//! numbered in that order, and which do by name ([`Planned::Step`]) what needs a world to be named.
+
+mod error;
+mod label;
+mod line;
+mod parse;
+mod print;
+mod profile;
+mod replay;
+mod span;
+mod suggest;
+mod verbs;
+
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+pub(crate) mod toy;
+
+pub use error::{Mistake, ScenarioError};
+pub use label::{exact, find, label, locate, pending};
+pub use line::{bare, quote, words};
+pub use parse::{Loaded, load, parse, peek, text_of};
+pub use print::print;
+pub use profile::{Key as ProfileKey, Profile};
+pub use replay::{Mode, NotPossible, Replayed, Why, replay_exact};
+pub use span::{parse_span, print_span};
+pub use suggest::unknown;
+pub use verbs::{Help, verbs};
 
 use crate::world::{ChoiceOf, Protocol, Time, disk::Outcome};
-use onceward_core::{Dur, NodeId};
-use std::collections::BTreeMap;
+use onceward_core::NodeId;
+use std::{collections::BTreeMap, fmt};
 
 /// What a scenario says before anything happens: which system, how big, configured how.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
@@ -15,7 +66,8 @@ pub struct Header {
     pub system: String,
     /// Roles and how many of each, in the order written.
     pub cluster: Vec<(String, u16)>,
-    /// Configuration by name, as written. A system refuses names and values that it does not know.
+    /// Configuration by name, as written. A system refuses names and values that it does not know; [`unknown`] makes
+    /// the message, and a name in back-quotes is found in the text and pointed at.
     pub config: BTreeMap<String, String>,
 }
 
@@ -81,75 +133,96 @@ pub enum Expect {
     Reaches(String),
 }
 
-/// Latencies and the odds of random faults. All odds are in millionths; all is drawn from causal keys.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub struct Profile {
-    /// Its name in scenario text; a name stands for a whole set of values, single ones may be overridden.
-    pub name: String,
-    /// Network latency, log-uniform between the two.
-    pub network: (Dur, Dur),
-    /// Disk latency, log-uniform between the two; syncs take the upper half.
-    pub disk: (Dur, Dur),
-    /// How often a latency is drawn from the heavy tail instead: up to `tail_max`.
-    pub tail: u32,
-    /// The longest latency of the tail.
-    pub tail_max: Dur,
-    /// Bytes per second of a link, 0: without limit.
-    pub bandwidth: u64,
-    /// Datagrams lost.
-    pub loss: u32,
-    /// Datagrams doubled.
-    pub duplicate: u32,
-    /// Deliveries after which an old datagram arrives again.
-    pub replay: u32,
-    /// Datagrams damaged.
-    pub corrupt: u32,
-    /// Deliveries on a connection after which one side sees it break.
-    pub break_off: u32,
-    /// Writes that fail.
-    pub write_error: u32,
-    /// Writes that are short.
-    pub short_write: u32,
-    /// Writes that find no space.
-    pub no_space: u32,
-    /// Reads that fail.
-    pub read_error: u32,
-    /// Reads that are short.
-    pub short_read: u32,
-    /// Syncs that fail, their dirty pages lost for good.
-    pub sync_error: u32,
-    /// Syncs that lie. Beyond what any protocol can promise: only for scenarios that expect it.
-    pub sync_lie: u32,
-    /// Steps that are cut short by a kill.
-    pub kill_within: u32,
-    /// Latencies are ignored: among all that is possible, any may be next.
-    pub untimed: bool,
+// Derived implementations would ask the protocol itself to have these traits; its choices have them in any case.
+
+impl<P: Protocol> Clone for Scenario<P> {
+    fn clone(&self) -> Self {
+        Scenario {
+            about: self.about.clone(),
+            header: self.header.clone(),
+            profile: self.profile.clone(),
+            seed: self.seed,
+            entries: self.entries.clone(),
+            expect: self.expect.clone(),
+        }
+    }
 }
 
-impl Profile {
-    /// Nothing random: middling latencies, no faults but those that are written.
-    pub fn none() -> Profile {
-        Profile {
-            name: "none".into(),
-            network: (Dur::micros(500), Dur::micros(500)),
-            disk: (Dur::micros(100), Dur::micros(100)),
-            tail: 0,
-            tail_max: Dur::ZERO,
-            bandwidth: 0,
-            loss: 0,
-            duplicate: 0,
-            replay: 0,
-            corrupt: 0,
-            break_off: 0,
-            write_error: 0,
-            short_write: 0,
-            no_space: 0,
-            read_error: 0,
-            short_read: 0,
-            sync_error: 0,
-            sync_lie: 0,
-            kill_within: 0,
-            untimed: false,
+impl<P: Protocol> PartialEq for Scenario<P> {
+    fn eq(&self, other: &Self) -> bool {
+        self.about == other.about
+            && self.header == other.header
+            && self.profile == other.profile
+            && self.seed == other.seed
+            && self.entries == other.entries
+            && self.expect == other.expect
+    }
+}
+
+impl<P: Protocol> Eq for Scenario<P> {}
+
+impl<P: Protocol> fmt::Debug for Scenario<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scenario")
+            .field("about", &self.about)
+            .field("header", &self.header)
+            .field("profile", &self.profile)
+            .field("seed", &self.seed)
+            .field("entries", &self.entries)
+            .field("expect", &self.expect)
+            .finish()
+    }
+}
+
+impl<P: Protocol> Clone for Entry<P> {
+    fn clone(&self) -> Self {
+        Entry { at: self.at, what: self.what.clone() }
+    }
+}
+
+impl<P: Protocol> PartialEq for Entry<P> {
+    fn eq(&self, other: &Self) -> bool {
+        self.at == other.at && self.what == other.what
+    }
+}
+
+impl<P: Protocol> Eq for Entry<P> {}
+
+impl<P: Protocol> fmt::Debug for Entry<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "at {} {:?}", print_span(onceward_core::Dur(self.at.0)), self.what)
+    }
+}
+
+impl<P: Protocol> Clone for Planned<P> {
+    fn clone(&self) -> Self {
+        match self {
+            Planned::Do(choice) => Planned::Do(choice.clone()),
+            Planned::Next(node, kind, outcome) => Planned::Next(*node, *kind, outcome.clone()),
+            Planned::Step(label) => Planned::Step(label.clone()),
+        }
+    }
+}
+
+impl<P: Protocol> PartialEq for Planned<P> {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Planned::Do(a), Planned::Do(b)) => a == b,
+            (Planned::Next(a, b, c), Planned::Next(x, y, z)) => (a, b, c) == (x, y, z),
+            (Planned::Step(a), Planned::Step(b)) => a == b,
+            _ => false,
+        }
+    }
+}
+
+impl<P: Protocol> Eq for Planned<P> {}
+
+impl<P: Protocol> fmt::Debug for Planned<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Planned::Do(choice) => choice.fmt(f),
+            Planned::Next(node, kind, outcome) => write!(f, "next {kind:?} of {node:?}: {outcome:?}"),
+            Planned::Step(label) => write!(f, "step {label:?}"),
         }
     }
 }

@@ -11,7 +11,7 @@ use super::{
 use onceward_core::{Action, CallId, Closed, ConnId, Input, Machine, NodeAction, NodeId, NodeInput};
 
 /// The promise that every engine checks for every protocol: a call is answered at most once.
-pub(super) const ANSWERED_ONCE: &str = "answered-once";
+pub const ANSWERED_ONCE: &str = "answered-once";
 
 /// What opening or closing a connection takes on a link.
 const CONTROL_BYTES: u32 = 64;

@@ -20,6 +20,7 @@ pub mod protocol;
 mod sink;
 mod ticks;
 
+pub use apply::ANSWERED_ONCE;
 pub use choice::{Choice, Side};
 pub use clock::{ClockChange, Clocks, EPOCH, Time};
 pub use disk::{Disk, Geometry, Landed};
