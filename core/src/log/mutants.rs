@@ -9,6 +9,48 @@ crate::mutants! {
         ChainWithoutPrevious => "chain-verifies",
         /// BUGS-S14: the wall clock is taken as it is, even when it steps back.
         WallClockTakenRaw => "time-orders-effects",
+        /// BUGS-S7, PEERS-B8: a sync that fails under a weaker policy is passed over; the next one is taken to cover
+        /// everything.
+        SyncFailureSwallowed => "acked-is-durable",
+        /// BUGS-B9: a failed sync is simply asked for again, and its success is trusted (fsyncgate).
+        FailedSyncRetried => "acked-is-durable",
+        /// BUGS-S35: after a failed sync the group is read back, from the cache, and taken for durable.
+        FailedSyncReadBack => "acked-is-durable",
+        /// BUGS-S36: what recovery can read is taken for durable, although it may be in the cache only.
+        RecoveredTailTakenAsDurable => "acked-is-durable",
+        /// PEERS-B4: after a short write the group is written again behind the torn bytes.
+        AppendBehindShortWrite => "acked-is-durable",
+        /// BUGS-B4: the group that does not fit a segment any more is in neither segment.
+        RollLosesRecord => "acked-is-durable",
+        /// BUGS-B5: groups are never synced.
+        GroupNotSynced => "acked-is-durable",
+        /// BUGS-B5: a new segment's file is used without having been synced.
+        SegmentNotSynced => "acked-is-durable",
+        /// BUGS-B5, PEERS-B28: a new segment's name is never made durable.
+        SegmentNameNotSynced => "acked-is-durable",
+        /// BUGS-B5: the name of the store's folder is never made durable.
+        FolderNameNotSynced => "acked-is-durable",
+        /// BUGS-B7: a torn tail stops recovery instead of ending the log (mysticeti 219).
+        TornTailRefused => "recovery-is-total",
+        /// DESIGN 6: damage is cut off without looking whether later groups prove that it was durable.
+        CutBelowFrontier => "acked-is-durable",
+        /// BUGS-B10, PEERS-B5: after a failed sync the records are given up, their bytes stay, and their sequences
+        /// are used again (bernstein PR 3291).
+        NumbersUsedAgain => "dense-positions",
+        /// BUGS-E2: after a write that failed on a full disk, the next header counts it as proven (KurrentDB 3452).
+        ProvenLengthAhead => "accepts-work-after-faults",
+        /// BUGS-E5: a segment counts by its header alone; a crash before its carried records are there loses them.
+        CarriedNotChecked => "acked-is-durable",
+        /// DESIGN 6.3: recovery reads beyond the proven length that a successor states.
+        ProvenLengthIgnored => "recovery-is-total",
+        /// PEERS-B26: a folder that cannot be listed is taken for an empty one.
+        ListErrorSwallowed => "acked-is-durable",
+        /// PEERS-B27: a half-made segment stays in the way of every later try.
+        HalfMadeSegmentWedges => "accepts-work-after-faults",
+        /// WORLD, figures: groups share sectors, so that tearing one spoils another that was acknowledged.
+        GroupsNotPadded => "acked-is-durable",
+        /// BUGS-E1, PEERS-B7: a footer is believed although its checksum is wrong.
+        FooterNotChecked => "same-history-without-hints",
     }
 }
 
@@ -18,5 +60,4 @@ macro_rules! mutant {
         $crate::mutant_in!($crate::log::mutants::Mutant, $name)
     };
 }
-#[allow(unused_imports)]
 pub(crate) use mutant;

@@ -1,0 +1,78 @@
+//! Reading segment files: what bytes are wanted next, and what those that came mean. Nothing here asks a disk for
+//! anything or decides what follows from damage.
+//!
+//! Invariant: no more is kept in memory than one group (or one footer) and one chunk.
+
+mod cursor;
+mod probe;
+
+pub(super) use cursor::{Bad, Cursor, Found, Group, Mile};
+pub(super) use probe::Probe;
+
+use super::Config;
+use crate::{DiskOp, Path};
+use alloc::{format, vec::Vec};
+use bytes::{Bytes, BytesMut};
+
+/// The file of a segment.
+pub(super) fn path_of(folder: &Path, number: u64) -> Path {
+    match folder.as_str() {
+        "" => Path::from(&*format!("{number:020}.seg")),
+        folder => Path::from(&*format!("{folder}/{number:020}.seg")),
+    }
+}
+
+/// The number of a segment's file; `None`: another file.
+pub(super) fn number_of(path: &Path) -> Option<u64> {
+    let digits = path.name().strip_suffix(".seg")?;
+    (digits.len() == 20 && digits.bytes().all(|byte| byte.is_ascii_digit())).then(|| digits.parse().ok())?
+}
+
+/// Bytes of one range of a file, gathered chunk by chunk.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(super) struct Pull {
+    pub(super) segment: u64,
+    pub(super) offset: u64,
+    /// Bytes still missing.
+    missing: u64,
+    parts: Vec<Bytes>,
+    have: u64,
+}
+
+impl Pull {
+    pub(super) fn new(segment: u64, offset: u64, len: u64) -> Pull {
+        Pull { segment, offset, missing: len, parts: Vec::new(), have: 0 }
+    }
+
+    /// The next read; `None`: everything is there.
+    pub(super) fn want(&self, config: &Config) -> Option<DiskOp> {
+        let len = self.missing.min(config.read_chunk.into()) as u32;
+        let at = self.offset.saturating_add(self.have);
+        (len > 0).then(|| DiskOp::Read { path: path_of(&config.folder, self.segment), offset: at, len })
+    }
+
+    /// Takes what was read; more than was asked for is ignored.
+    pub(super) fn feed(&mut self, data: Bytes) {
+        let data =
+            if (data.len() as u64) > self.missing { data.slice(..self.missing as usize) } else { data };
+        self.missing -= data.len() as u64;
+        self.have += data.len() as u64;
+        self.parts.push(data);
+    }
+
+    /// All that came.
+    pub(super) fn bytes(&mut self) -> Bytes {
+        join(&mut self.parts);
+        self.parts.first().cloned().unwrap_or_default()
+    }
+}
+
+/// Makes one piece of several.
+fn join(parts: &mut Vec<Bytes>) {
+    if parts.len() > 1 {
+        let mut all = BytesMut::with_capacity(parts.iter().map(Bytes::len).sum());
+        parts.iter().for_each(|part| all.extend_from_slice(part));
+        parts.clear();
+        parts.push(all.freeze());
+    }
+}
