@@ -12,7 +12,8 @@ use bytes::Bytes;
 /// How a store's segments are kept. See [`Config::validate`] for the bounds.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Config {
-    /// The folder that holds the segments; created if it is missing. The root needs no creation.
+    /// The folder that holds the segments; created if it is missing. The root needs no creation, and is the better
+    /// place: a folder's own name of which a sync once failed cannot be made durable again by any operation.
     pub folder: Path,
     /// The identity of a store that is created; an existing store keeps its own.
     pub store_id: u128,

@@ -4,12 +4,16 @@
 use super::super::{Input, SyncPolicy, Timer};
 use super::disk::Fate;
 use super::rig::{Dice, Rig, config, weak};
-use crate::Dur;
+use crate::{Dur, Path};
 use alloc::{collections::BTreeSet, vec, vec::Vec};
 
 fn life(seed: u64, marks: &mut BTreeSet<&'static str>) {
     let mut dice = Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
     let mut settings = config();
+    if dice.roll(2) == 0 {
+        settings.folder = Path::root();
+    }
+    settings.attempts = [2, 4][dice.roll(2) as usize];
     settings.preallocate = dice.roll(2) == 0;
     settings.reserve_bytes = [0, 4096][dice.roll(2) as usize];
     settings.segment_bytes = [400, 2048, 100_000][dice.roll(3) as usize];
@@ -67,11 +71,16 @@ fn life(seed: u64, marks: &mut BTreeSet<&'static str>) {
             }
             _ => rig.run(),
         }
+        // A disk that fails as often as that may not even be read; another start may do better.
+        if rig.damaged.as_ref().is_some_and(|damage| damage.what.starts_with("cannot be read")) {
+            rig.kill();
+        }
         assert_eq!(rig.damaged, None, "seed {seed}");
     }
     // The faults end, power is lost once more, and everything must be well.
     rig.fault_dice = None;
     rig.run();
+    assert_eq!(rig.damaged, None, "seed {seed}");
     rig.lose_power(|_, at| if at % 2 == 0 { Fate::New } else { Fate::Garbage }, || true);
     rig.run();
     rig.check_alive();

@@ -133,7 +133,7 @@ impl Writer {
         self.job = Job::None;
         self.tries = self.tries.saturating_add(1);
         // A name that was taken is somebody else's file.
-        if cause != DiskError::Exists {
+        if cause != DiskError::Exists && !mutant!(HalfMadeSegmentWedges) {
             self.garbage.push(number);
         }
         out.push(Action::Mark(Mark("beginning of a segment failed")));
