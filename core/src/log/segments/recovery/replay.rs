@@ -266,8 +266,10 @@ impl Recovery {
         if self.in_use {
             let free = align(free, header.sector);
             let first = header.first;
+            let (mile, file, sector) = (tip.mile, link.len, header.sector);
+            // A footer of nothing is no help.
             unsealed =
-                Some(Unsealed { number, first, mile: tip.mile, free, file: link.len, sector: header.sector });
+                (mile.sequence > first).then_some(Unsealed { number, first, mile, free, file, sector });
         } else {
             // Its header is not proven: whatever it holds starts anew behind the predecessor.
             let prev = header.prev;
