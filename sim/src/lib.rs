@@ -1,1 +1,8 @@
-//! Deterministic simulation of pure machines: runners, swarm testing, reports, and the cargo sim command.
+//! Deterministic simulation of pure machines: the loop engine, random plans, batches of runs, and the `cargo sim`
+//! command. Nothing here knows a protocol by name: a [`System`](onceward_model::system::System) is all it needs.
+#![forbid(unsafe_code)]
+
+pub mod engine;
+mod hash;
+pub mod plan;
+pub mod run;

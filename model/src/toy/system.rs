@@ -3,7 +3,7 @@
 use super::{Mutant, Request, Toy, protocol as promise};
 use crate::{
     scenario::Header,
-    system::{Mutant as KnownBug, NamedScope, Numbering, Problem, Promise, System, Verb, Word},
+    system::{Allowed, Mutant as KnownBug, NamedScope, Numbering, Problem, Promise, System, Verb, Word},
     world::{Budget, Choice, ChoiceOf, ClockChange, Key, Resource, Scope, Time, UNLIMITED},
 };
 use onceward_core::{CallId, ClientId, Dur, NodeId};
@@ -98,6 +98,11 @@ impl System for ToySystem {
             (at, Choice::Call(NodeId(client + 1), numbering.next(ClientId(client)), request))
         };
         drawn.into_iter().map(call).collect()
+    }
+
+    fn allowed(_: &Toy) -> Allowed {
+        // A lease is over on the server only after twice its length, so no clock may run twice as fast as another.
+        Allowed { drift: 300_000, ..Allowed::default() }
     }
 
     fn promises() -> &'static [Promise] {

@@ -77,6 +77,11 @@ impl<N: Node> Host<N> {
         self.ops.iter().map(|asked| asked.op)
     }
 
+    /// The causal name of an operation that was not answered yet.
+    pub fn op(&self, op: OpId) -> Option<Key> {
+        self.ops.iter().find(|asked| asked.op == op).map(|asked| asked.key.0)
+    }
+
     pub(super) fn arm(&mut self, timer: N::Timer, key: Key, due: (Mono, Mono)) {
         let armed = Armed { timer, key: Ignored(key), due: Ignored(due) };
         match self.timers.binary_search_by(|a| a.timer.cmp(&timer)) {

@@ -1,0 +1,302 @@
+//! Something that can be run under many seeds: a written scenario, or the plans that each seed draws. A job hides the
+//! protocol's types, so that batches, commands and reports are written once for all systems.
+
+use super::{NEVER_PANICS, Outcome, chain::Chain, host, narrator::Narrator, panics};
+use crate::{
+    engine::{Engine, Finished, Limits, Watch},
+    plan::{self, Rooted},
+};
+use onceward_core::{Dur, NodeId};
+use onceward_model::{
+    scenario::{self, Expect, Scenario, ScenarioError},
+    system::System,
+    world::{Protocol, Seen, Violation},
+};
+use std::{marker::PhantomData, sync::Arc};
+
+/// The promise that a system accepts what it draws itself.
+const DRAWS_SOUNDLY: &str = "draws-soundly";
+
+/// Something that can be run under many seeds.
+pub trait Job: Send + Sync {
+    /// What it is called in reports: a scenario's name, or the system's for random plans.
+    fn name(&self) -> &str;
+
+    /// The name of the system that it is about.
+    fn system(&self) -> &'static str;
+
+    /// Whether each seed draws a plan of its own.
+    fn is_swarm(&self) -> bool;
+
+    /// The promise that its runs must break, where that is what it is about.
+    fn must_break(&self) -> Option<&str>;
+
+    /// Marks that its runs must reach.
+    fn must_reach(&self) -> Vec<&str>;
+
+    /// The seed that it names itself.
+    fn seed(&self) -> u64;
+
+    /// Something to run it with, for one thread.
+    fn worker(&self) -> Box<dyn Worker + '_>;
+}
+
+/// Runs a job, one seed after the other, in one thread.
+pub trait Worker {
+    /// Runs one seed.
+    fn run(&mut self, seed: u64) -> Outcome;
+
+    /// Runs one seed and keeps each link of its chain.
+    fn links(&mut self, seed: u64) -> (Outcome, Vec<(Seen, u128)>);
+
+    /// Runs one seed, up to a step if one is named, and keeps what people want to see of it.
+    fn replay(&mut self, seed: u64, until: Option<u64>, inspect: Option<&str>) -> Result<Replay, String>;
+}
+
+/// A run as people want to see it.
+#[derive(Debug)]
+pub struct Replay {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The plan as scenario text.
+    pub plan: String,
+    /// The run, step by step.
+    pub trace: String,
+    /// The state of the node that was asked for.
+    pub inspected: Option<String>,
+}
+
+/// Plans drawn from seeds.
+pub struct SwarmJob<S>(PhantomData<fn() -> S>);
+
+impl<S> SwarmJob<S> {
+    /// Plans for a system.
+    pub fn new() -> SwarmJob<S> {
+        SwarmJob(PhantomData)
+    }
+}
+
+impl<S> Default for SwarmJob<S> {
+    fn default() -> Self {
+        SwarmJob::new()
+    }
+}
+
+impl<S: System> Job for SwarmJob<S> {
+    fn name(&self) -> &str {
+        S::NAME
+    }
+    fn system(&self) -> &'static str {
+        S::NAME
+    }
+    fn is_swarm(&self) -> bool {
+        true
+    }
+    fn must_break(&self) -> Option<&str> {
+        None
+    }
+    fn must_reach(&self) -> Vec<&str> {
+        S::marks().to_vec()
+    }
+    fn seed(&self) -> u64 {
+        1
+    }
+    fn worker(&self) -> Box<dyn Worker + '_> {
+        Box::new(Runner::<S> { plan: Plan::Drawn, engine: Engine::new(), until: None })
+    }
+}
+
+/// A written scenario.
+pub struct ScenarioJob<S> {
+    name: String,
+    /// Each thread reads it for itself: a protocol's requests need not be sendable.
+    text: String,
+    seed: u64,
+    expect: Vec<Expect>,
+    system: PhantomData<fn() -> S>,
+}
+
+impl<S: System> ScenarioJob<S> {
+    /// Reads a scenario.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the text.
+    pub fn read(name: &str, text: &str) -> Result<ScenarioJob<S>, ScenarioError> {
+        let Scenario { seed, expect, .. } = scenario::parse::<S>(text)?;
+        Ok(ScenarioJob { name: name.into(), text: text.into(), seed, expect, system: PhantomData })
+    }
+}
+
+impl<S: System> Job for ScenarioJob<S> {
+    fn name(&self) -> &str {
+        &self.name
+    }
+    fn system(&self) -> &'static str {
+        S::NAME
+    }
+    fn is_swarm(&self) -> bool {
+        false
+    }
+    fn must_break(&self) -> Option<&str> {
+        self.expect.iter().find_map(|expect| match expect {
+            Expect::Violates(promise) => Some(&**promise),
+            Expect::Holds(_) | Expect::Reaches(_) => None,
+        })
+    }
+    fn must_reach(&self) -> Vec<&str> {
+        let marks = self.expect.iter().filter_map(|expect| match expect {
+            Expect::Reaches(mark) => Some(&**mark),
+            Expect::Holds(_) | Expect::Violates(_) => None,
+        });
+        marks.collect()
+    }
+    fn seed(&self) -> u64 {
+        self.seed
+    }
+    fn worker(&self) -> Box<dyn Worker + '_> {
+        let written = scenario::load::<S>(&self.text).map_err(|error| error.in_file(&self.name).to_string());
+        Box::new(Runner::<S> { plan: Plan::Written(Box::new(written)), engine: Engine::new(), until: None })
+    }
+}
+
+/// Where plans come from.
+enum Plan<P: Protocol> {
+    Drawn,
+    /// The same for every seed.
+    Written(Box<Result<scenario::Loaded<P>, String>>),
+}
+
+struct Runner<S: System> {
+    plan: Plan<S::Protocol>,
+    engine: Engine<S::Protocol>,
+    /// Where to stop.
+    until: Option<u64>,
+}
+
+/// Everything about one run that does not hang on who watches.
+struct Prepared<'a, P: Protocol> {
+    protocol: Arc<P>,
+    plan: Rooted<'a, P>,
+    limits: Limits,
+}
+
+impl<S: System> Runner<S> {
+    /// Draws or takes the plan of a seed and does something with it.
+    fn prepare<R>(
+        &mut self,
+        seed: u64,
+        then: impl FnOnce(&mut Engine<S::Protocol>, Prepared<'_, S::Protocol>) -> R,
+    ) -> Result<R, String> {
+        let until = self.until;
+        let limits = |protocol: &S::Protocol| Limits {
+            until,
+            down_at_once: S::allowed(protocol).down_at_once,
+            ..Limits::default()
+        };
+        if let Plan::Written(written) = &self.plan {
+            let (protocol, scenario) = (**written).as_ref().map_err(Clone::clone)?;
+            let limits = limits(protocol);
+            let prepared = Prepared { protocol: protocol.clone(), plan: Rooted::new(scenario, seed), limits };
+            return Ok(then(&mut self.engine, prepared));
+        }
+        let drawn = plan::draw::<S>(seed)?;
+        let limits = limits(&drawn.protocol);
+        let plan = Rooted::new(&drawn.scenario, seed);
+        Ok(then(&mut self.engine, Prepared { protocol: drawn.protocol, plan, limits }))
+    }
+
+    fn watched<W: Watch<S::Protocol>>(
+        &mut self,
+        seed: u64,
+        watch: &mut W,
+    ) -> Result<Finished<S::Protocol>, Violation> {
+        let run = || {
+            self.prepare(seed, |engine, Prepared { protocol, plan, limits }| {
+                host::inside(seed, |host| engine.run(&protocol, &plan, &limits, watch, host))
+            })
+        };
+        match panics::catch(run) {
+            Ok(Ok(finished)) => Ok(finished),
+            Ok(Err(what)) => Err(Violation::new(DRAWS_SOUNDLY, what)),
+            Err(words) => {
+                // Its buffers may be half way through something.
+                self.engine = Engine::new();
+                Err(Violation::new(NEVER_PANICS, words))
+            }
+        }
+    }
+}
+
+impl<S: System> Runner<S> {
+    fn outcome(&mut self, seed: u64, mut chain: Chain) -> (Outcome, Chain) {
+        let finished = self.watched(seed, &mut chain);
+        let outcome = summary::<S>(seed, &finished, &mut chain);
+        (outcome, chain)
+    }
+}
+
+fn summary<S: System>(
+    seed: u64,
+    finished: &Result<Finished<S::Protocol>, Violation>,
+    chain: &mut Chain,
+) -> Outcome {
+    let (violation, events, ended_at) = match finished {
+        Ok(finished) => (finished.violation.clone(), finished.events, finished.ended_at),
+        Err(violation) => (Some(violation.clone()), chain.steps, chain.at),
+    };
+    let marks = std::mem::take(&mut chain.marks);
+    Outcome { seed, violation, events, simulated: Dur(ended_at.0), chain: chain.last, marks }
+}
+
+impl<S: System> Worker for Runner<S> {
+    fn run(&mut self, seed: u64) -> Outcome {
+        self.outcome(seed, Chain::default()).0
+    }
+
+    fn links(&mut self, seed: u64) -> (Outcome, Vec<(Seen, u128)>) {
+        let (outcome, chain) = self.outcome(seed, Chain::keeping());
+        (outcome, chain.links.unwrap_or_default())
+    }
+
+    fn replay(&mut self, seed: u64, until: Option<u64>, inspect: Option<&str>) -> Result<Replay, String> {
+        self.until = until;
+        let (plan, protocol) = self.prepare(seed, |_, prepared| {
+            let Prepared { protocol, plan, .. } = prepared;
+            (scenario::print(&*protocol, plan.scenario), protocol)
+        })?;
+        let mut narrator = Narrator::new(&protocol);
+        let finished = self.watched(seed, &mut narrator);
+        self.until = None;
+        let (mut chain, trace) = narrator.finish();
+        let outcome = summary::<S>(seed, &finished, &mut chain);
+        let inspected = match (inspect, &finished) {
+            (Some(name), Ok(finished)) => Some(inspected(finished, name)?),
+            _ => None,
+        };
+        Ok(Replay { outcome, plan, trace, inspected })
+    }
+}
+
+fn inspected<P: Protocol>(finished: &Finished<P>, name: &str) -> Result<String, String> {
+    let protocol = finished.world.protocol();
+    let names: Vec<String> = (0..protocol.nodes()).map(|n| protocol.node_name(NodeId(n))).collect();
+    let Some(at) = names.iter().position(|known| known == name) else {
+        return Err(scenario::unknown("node", name, names.iter().map(|name| &**name)));
+    };
+    let host = finished.world.host(NodeId(at as u16));
+    let clock = finished.world.clock(NodeId(at as u16), finished.ended_at);
+    let state = match &host.node {
+        None if host.powered => "the process is down".to_owned(),
+        None => "the computer has no power".to_owned(),
+        Some(node) => format!("{node:#?}"),
+    };
+    let files = host.disk.cache_image().files;
+    let files: Vec<String> =
+        files.iter().map(|(path, bytes)| format!("{path} ({} bytes)", bytes.len())).collect();
+    let paused = if host.paused { "paused, " } else { "" };
+    Ok(format!(
+        "{name} after step {}: {paused}{clock:?}\nfiles: {}\n{state}",
+        finished.world.steps(),
+        files.join(", ")
+    ))
+}
