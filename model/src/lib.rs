@@ -4,5 +4,6 @@ pub mod mutants;
 pub mod scenario;
 pub mod spec;
 pub mod system;
+pub mod systems;
 pub mod toy;
 pub mod world;

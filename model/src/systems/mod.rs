@@ -1,0 +1,15 @@
+//! The systems that this repository ships. This is the one place that lists them; every command, batch and gate goes
+//! through it and knows none by name. A stranger's repository has a list of its own.
+
+use crate::{system::System, toy::ToySystem};
+
+/// Does something for each system, whatever its types.
+pub trait Visitor {
+    /// Called once for each system.
+    fn visit<S: System>(&mut self);
+}
+
+/// Shows a visitor every system, in the order in which lists name them.
+pub fn each(visitor: &mut impl Visitor) {
+    visitor.visit::<ToySystem>();
+}
