@@ -1,48 +1,67 @@
-//! The incarnations of one hosted node, one after the other. Decides what becomes of callers when an incarnation ends;
-//! whether there is a next one is the [`Supervisor`]'s decision.
+//! The incarnations of one node, one after the other. Decides what becomes of callers when an incarnation ends;
+//! whether there is a next one is the [`Supervisor`]'s decision, and who calls [`Engine::turn`], and when, is its
+//! owner's: threads in production ([`host`](super::host)), a task in a simulation.
 //!
 //! Invariant: every caller that was taken in is answered once, by the machine or with a [`Lost`]. Calls that the
 //! broken incarnation had not seen are carried over to the next; those it had seen have an unknown outcome.
 
-use super::call::{Lost, Slot};
+use super::answers::Answers;
+use super::call::{Call, Lost, Slot};
 use super::metrics::Metrics;
-use super::port::HostPort;
 use super::supervise::Supervisor;
 use super::{Driver, Port, Turn};
-use onceward_core::{CallId, ClientId, Input, Never, Node};
+use crate::mutants::mutant;
+use onceward_core::{CallId, Input, Node};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 /// A call that no incarnation has seen.
-pub(super) struct Waiting<N: Node> {
-    pub(super) number: u64,
+pub struct Waiting<N: Node> {
+    pub(super) call: CallId,
     pub(super) request: N::Request,
     pub(super) caller: Arc<Slot<N::Response>>,
 }
 
-pub(super) struct Engine<N: Node> {
-    make: Box<dyn FnMut() -> N + Send>,
+impl<N: Node> Waiting<N> {
+    /// A call, and where its answer will be. The id must not be in use by a call without an answer.
+    pub fn new(call: CallId, request: N::Request) -> (Waiting<N>, Call<N::Response>) {
+        let caller = Slot::new();
+        (Waiting { call, request, caller: caller.clone() }, Call::new(caller))
+    }
+}
+
+impl<N: Node> std::fmt::Debug for Waiting<N> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Waiting").field("call", &self.call).field("request", &self.request).finish()
+    }
+}
+
+/// One node through all its incarnations in this process, over a port that outlives them.
+pub struct Engine<N: Node, P, F> {
+    make: F,
     /// `None` once the node is stopped for good.
-    driver: Option<Driver<N, HostPort<N>>>,
+    driver: Option<Driver<N, Answers<N, P>>>,
     supervisor: Supervisor,
     metrics: Arc<dyn Metrics>,
 }
 
+impl<N: Node, P, F> std::fmt::Debug for Engine<N, P, F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("stopped", &self.driver.is_none()).finish_non_exhaustive()
+    }
+}
+
 const NOTHING: Turn = Turn { steps: 0, more: false, next: None };
 
-impl<N: Node<Message = Never>> Engine<N> {
-    pub(super) fn new(
-        mut make: Box<dyn FnMut() -> N + Send>,
-        port: HostPort<N>,
-        supervisor: Supervisor,
-        metrics: Arc<dyn Metrics>,
-    ) -> Engine<N> {
-        let driver = Some(Driver::new(make(), port));
+impl<N: Node, P: Port<N>, F: FnMut() -> N> Engine<N, P, F> {
+    /// The first incarnation, not booted yet. `make` gives the node of each.
+    pub fn new(mut make: F, port: P, supervisor: Supervisor, metrics: Arc<dyn Metrics>) -> Engine<N, P, F> {
+        let driver = Some(Driver::new(make(), Answers::new(port)));
         Engine { make, driver, supervisor, metrics }
     }
 
     /// Takes calls in and does one turn. A panic of the machine ends its incarnation and is not passed on.
-    pub(super) fn turn(&mut self, calls: &mut Vec<Waiting<N>>) -> Turn {
+    pub fn turn(&mut self, calls: &mut Vec<Waiting<N>>) -> Turn {
         let Some(driver) = &mut self.driver else {
             for waiting in calls.drain(..) {
                 waiting.caller.answer(Err(Lost::Closed));
@@ -52,9 +71,9 @@ impl<N: Node<Message = Never>> Engine<N> {
         if !calls.is_empty() {
             self.metrics.taken(calls.len());
         }
-        for Waiting { number, request, caller } in calls.drain(..) {
-            driver.port().expect(number, caller);
-            driver.push(Input::Call(CallId { client: ClientId(0), number }, request));
+        for Waiting { call, request, caller } in calls.drain(..) {
+            driver.port().expect(call, caller);
+            driver.push(Input::Call(call, request));
         }
         // After a panic the driver is thrown away: nobody sees it half-way.
         match catch_unwind(AssertUnwindSafe(|| driver.turn())) {
@@ -74,15 +93,14 @@ impl<N: Node<Message = Never>> Engine<N> {
         let (mut port, unstepped) = driver.end();
         let unseen: Vec<Waiting<N>> = unstepped
             .into_iter()
+            .filter(|_| !mutant!(ForgetWaitingCalls))
             .filter_map(|input| match input {
-                Input::Call(CallId { number, .. }, request) => {
-                    port.take(number).map(|caller| Waiting { number, request, caller })
-                }
+                Input::Call(call, request) => port.take(call).map(|caller| Waiting { call, request, caller }),
                 _ => None,
             })
             .collect();
         port.lose_all(Lost::Failed);
-        let next = if self.supervisor.forgives(port.mono()) {
+        let next = if self.supervisor.forgives(port.now().mono) {
             catch_unwind(AssertUnwindSafe(|| (self.make)())).ok()
         } else {
             None
@@ -97,19 +115,18 @@ impl<N: Node<Message = Never>> Engine<N> {
         };
         tracing::error!("the machine panicked: a new incarnation recovers from the disk");
         let mut driver = Driver::new(node, port);
-        for Waiting { number, request, caller } in unseen {
-            driver.port().expect(number, caller);
-            driver.push(Input::Call(CallId { client: ClientId(0), number }, request));
+        for Waiting { call, request, caller } in unseen {
+            driver.port().expect(call, caller);
+            driver.push(Input::Call(call, request));
         }
         self.driver = Some(driver);
         Turn { steps: 1, more: true, next: None }
     }
 
-    /// Ends the incarnation and all further ones, and closes the files.
-    pub(super) fn end(&mut self) {
+    /// Ends the incarnation and all further ones.
+    pub fn end(&mut self) {
         if let Some(driver) = self.driver.take() {
             let (mut port, _) = driver.end();
-            port.abandon();
             port.lose_all(Lost::Stopped);
         }
     }

@@ -19,7 +19,7 @@ use super::metrics::{Metrics, NoMetrics};
 use super::port::{HostPort, nanos};
 use super::record::Recorder;
 use super::supervise::{Restart, Supervisor};
-use onceward_core::{Mono, Never, Node};
+use onceward_core::{CallId, ClientId, Mono, Never, Node};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -70,7 +70,7 @@ struct Shared<N: Node> {
 }
 
 struct Led<N: Node> {
-    engine: Engine<N>,
+    engine: Engine<N, HostPort, Box<dyn FnMut() -> N + Send>>,
     /// Calls on their way from the inbox to the engine; empty between two turns.
     taken: Vec<Waiting<N>>,
 }
@@ -114,7 +114,8 @@ where
     ) -> std::io::Result<Host<N>> {
         let origin = Instant::now();
         let port = HostPort::new(files, origin, options.metrics.clone(), options.recorder);
-        let engine = Engine::new(Box::new(make), port, Supervisor::new(options.restart), options.metrics);
+        let engine =
+            Engine::new(Box::new(make) as Box<_>, port, Supervisor::new(options.restart), options.metrics);
         let inbox = Inbox {
             calls: Vec::new(),
             count: 0,
@@ -218,8 +219,8 @@ impl<N: Node<Message = Never>> Shared<N> {
             return false;
         }
         inbox.count += 1;
-        let number = inbox.count;
-        inbox.calls.push(Waiting { number, request, caller: caller.clone() });
+        let call = CallId { client: ClientId(0), number: inbox.count };
+        inbox.calls.push(Waiting { call, request, caller: caller.clone() });
         if inbox.leading {
             return false;
         }

@@ -16,9 +16,10 @@
 //! Calls that wait are all stepped before completions are: whoever is there when a sync returns joins the group that
 //! its completion starts.
 
+mod answers;
 pub mod call;
 mod deadlines;
-mod engine;
+pub mod engine;
 pub mod files;
 pub mod host;
 pub mod metrics;
@@ -27,6 +28,7 @@ pub mod record;
 pub mod supervise;
 pub mod timers;
 
+use crate::mutants::mutant;
 use onceward_core::{
     Action, CallId, Clock, ConnId, DiskOp, DiskResult, Input, Mark, Mono, Node, NodeAction, NodeId,
     NodeInput, OpId,
@@ -52,7 +54,7 @@ pub trait Port<N: Node> {
     /// Whether [`Port::completions`] would find anything to do or to hand over.
     fn ready(&self) -> bool;
 
-    /// Hands an answer to whoever called.
+    /// Hands an answer to whoever called. A port under an [`engine::Engine`] gets the answers that nobody waits for.
     fn reply(&mut self, call: CallId, response: N::Response);
 
     /// Performs a network action.
@@ -154,6 +156,9 @@ impl<N: Node, P: Port<N>> Driver<N, P> {
         }
         let mut completed = std::mem::take(&mut self.completed);
         self.port.completions(&mut completed);
+        if mutant!(ForgetCompletions) {
+            completed.truncate(1);
+        }
         for (id, result) in completed.drain(..) {
             self.step(Input::Disk(id, result));
             steps += 1;
@@ -178,6 +183,9 @@ impl<N: Node, P: Port<N>> Driver<N, P> {
         clock.mono = clock.mono.max(self.latest);
         self.latest = clock.mono;
         self.node.step(clock, input, &mut self.actions);
+        if mutant!(ReverseActions) {
+            self.actions.reverse();
+        }
         for action in self.actions.drain(..) {
             match action {
                 Action::Disk(id, op) => self.port.disk(id, op),

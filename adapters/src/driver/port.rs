@@ -1,4 +1,4 @@
-//! The production [`Port`]: real files, the system's clocks, and callers of this process. Decides that disk operations
+//! The production [`Port`]: real files and the system's clocks. Decides that disk operations
 //! run on the thread that steps the machine, one between any two turns, in the order asked for.
 //!
 //! Why there: measured with the counter node of this crate's tests, a thread of its own for the disk costs two
@@ -9,71 +9,40 @@
 //! Invariant: between two operations control goes back to the driver, so that answers leave and calls come in before
 //! the thread blocks again.
 
-use super::call::{Lost, Slot};
 use super::files::Files;
 use super::metrics::Metrics;
 use super::record::Recorder;
 use super::{Outgoing, Port};
 use onceward_core::{CallId, Clock, DiskOp, DiskResult, Dur, Mark, Mono, Never, Node, OpId, Wall};
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-pub(super) struct HostPort<N: Node> {
+pub(super) struct HostPort {
     files: Files,
     waiting: VecDeque<(OpId, DiskOp)>,
-    callers: HashMap<u64, Arc<Slot<N::Response>>>,
     metrics: Arc<dyn Metrics>,
     recorder: Option<Arc<dyn Recorder>>,
     origin: Instant,
     random: u64,
-    answered: usize,
 }
 
-impl<N: Node> HostPort<N> {
+impl HostPort {
     pub(super) fn new(
         files: Files,
         origin: Instant,
         metrics: Arc<dyn Metrics>,
         recorder: Option<Arc<dyn Recorder>>,
-    ) -> HostPort<N> {
+    ) -> HostPort {
         HostPort {
             files,
             waiting: VecDeque::new(),
-            callers: HashMap::new(),
             metrics,
             recorder,
             origin,
             random: RandomState::new().hash_one(0),
-            answered: 0,
         }
-    }
-
-    /// Remembers who is to be answered.
-    pub(super) fn expect(&mut self, number: u64, caller: Arc<Slot<N::Response>>) {
-        self.callers.insert(number, caller);
-    }
-
-    /// Takes a caller back.
-    pub(super) fn take(&mut self, number: u64) -> Option<Arc<Slot<N::Response>>> {
-        self.callers.remove(&number)
-    }
-
-    /// Answers every caller the same.
-    pub(super) fn lose_all(&mut self, why: Lost) {
-        for (_, caller) in self.callers.drain() {
-            caller.answer(Err(why));
-        }
-    }
-
-    /// How many were answered since this was last asked.
-    pub(super) fn answered(&mut self) -> usize {
-        std::mem::take(&mut self.answered)
-    }
-
-    pub(super) fn mono(&self) -> Mono {
-        Mono(nanos(self.origin.elapsed()))
     }
 
     fn perform(&mut self, op: &DiskOp) -> DiskResult {
@@ -90,11 +59,11 @@ impl<N: Node> HostPort<N> {
     }
 }
 
-impl<N: Node<Message = Never>> Port<N> for HostPort<N> {
+impl<N: Node<Message = Never>> Port<N> for HostPort {
     fn now(&mut self) -> Clock {
         // A wall clock before 1970 is a wall clock at 1970: machines draw no conclusions from it.
         let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        Clock { mono: self.mono(), wall: Wall(nanos(wall)) }
+        Clock { mono: Mono(nanos(self.origin.elapsed())), wall: Wall(nanos(wall)) }
     }
 
     fn entropy(&mut self) -> u64 {
@@ -121,11 +90,8 @@ impl<N: Node<Message = Never>> Port<N> for HostPort<N> {
         !self.waiting.is_empty()
     }
 
-    fn reply(&mut self, call: CallId, response: N::Response) {
-        if let Some(caller) = self.callers.remove(&call.number) {
-            self.answered += 1;
-            caller.answer(Ok(response));
-        }
+    fn reply(&mut self, call: CallId, _: N::Response) {
+        tracing::error!(?call, "an answer that nobody waits for: dropped");
     }
 
     fn network(&mut self, action: Outgoing<Never>) {

@@ -1,6 +1,7 @@
 //! Armed timers of one incarnation. Decides when each is due, from its window and the entropy given; never reads a
 //! clock. Invariant: the two maps hold the same (name, deadline) pairs, at most one for each name.
 
+use crate::mutants::mutant;
 use onceward_core::{Mono, Window};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,13 +28,20 @@ impl<T: Copy + Ord> Timers<T> {
             None => entropy,
         };
         let at = Mono(now.after(window.from).0.saturating_add(jitter));
-        self.disarm(name);
+        self.forget(name);
         self.by_name.insert(name, at);
         self.by_time.insert((at, name));
     }
 
     /// Stops a timer; nothing happens if it is not armed.
     pub fn disarm(&mut self, name: T) {
+        if mutant!(KeepDisarmedTimers) {
+            return;
+        }
+        self.forget(name);
+    }
+
+    fn forget(&mut self, name: T) {
         if let Some(at) = self.by_name.remove(&name) {
             self.by_time.remove(&(at, name));
         }
@@ -45,13 +53,14 @@ impl<T: Copy + Ord> Timers<T> {
         if at > now {
             return None;
         }
-        self.disarm(name);
+        self.forget(name);
         Some(name)
     }
 
     /// When the first timer is due.
     pub fn next(&self) -> Option<Mono> {
-        self.by_time.first().map(|(at, _)| *at)
+        let first = if mutant!(SleepUntilLastTimer) { self.by_time.last() } else { self.by_time.first() };
+        first.map(|(at, _)| *at)
     }
 
     /// How many are armed.
