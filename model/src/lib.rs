@@ -6,4 +6,5 @@ pub mod spec;
 pub mod system;
 pub mod systems;
 pub mod toy;
+pub mod trace;
 pub mod world;

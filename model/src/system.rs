@@ -91,8 +91,17 @@ impl Numbering {
             self.0.resize(at + 1, 0);
         }
         let number = self.0[at];
-        self.0[at] += 1;
+        self.0[at] = number.saturating_add(1);
         CallId { client, number }
+    }
+}
+
+impl From<CallId> for Numbering {
+    /// Gives this very number to the client's next call.
+    fn from(call: CallId) -> Numbering {
+        let mut numbers = vec![0; usize::from(call.client.0) + 1];
+        numbers[usize::from(call.client.0)] = call.number;
+        Numbering(numbers)
     }
 }
 

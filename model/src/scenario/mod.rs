@@ -28,6 +28,7 @@
 //! Invariant: `parse(print(scenario)) == scenario`, for scenarios whose entries are in order of time, whose calls are
 //! numbered in that order, and which do by name ([`Planned::Step`]) what needs a world to be named.
 
+mod draft;
 mod error;
 mod label;
 mod line;
@@ -37,6 +38,7 @@ mod profile;
 mod replay;
 mod span;
 mod suggest;
+mod values;
 mod verbs;
 
 #[cfg(test)]
@@ -55,9 +57,34 @@ pub use span::{parse_span, print_span};
 pub use suggest::unknown;
 pub use verbs::{Help, verbs};
 
-use crate::world::{ChoiceOf, Protocol, Time, disk::Outcome};
+pub(crate) use label::Names;
+pub(crate) use parse::parse_entry;
+pub(crate) use print::print_planned;
+
+use crate::{
+    system::Promise,
+    world::{ANSWERED_ONCE, ChoiceOf, Protocol, Time, disk::Outcome},
+};
 use onceward_core::NodeId;
 use std::{collections::BTreeMap, fmt};
+
+/// The promises that engines check for every system, and that any scenario may expect.
+pub const GENERAL_PROMISES: [Promise; 5] = [
+    Promise {
+        id: ANSWERED_ONCE,
+        says: "A call is answered at most once, and only while somebody waits for it.",
+    },
+    Promise {
+        id: "settles",
+        says: "Once faults have stopped, everything accepted is answered and every node serves.",
+    },
+    Promise {
+        id: "accepts-work-after-faults",
+        says: "Once faults have stopped, new work is accepted and done.",
+    },
+    Promise { id: "never-panics", says: "No machine panics." },
+    Promise { id: "steps-are-possible", says: "The exact steps of a scenario can happen." },
+];
 
 /// What a scenario says before anything happens: which system, how big, configured how.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]

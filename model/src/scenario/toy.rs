@@ -1,11 +1,11 @@
 //! A small system for tests of the language and of traces: post boxes that keep letters on disk, tell their neighbour,
 //! talk over connections and beat now and then. It promises nothing of interest.
 
-use super::{Header, quote, unknown};
+use super::{Header, pending, quote, unknown};
 use crate::{
     scenario::line::problem,
     system::{Mutant, NamedScope, Numbering, Problem, Promise, System, Verb, Word},
-    world::{ChoiceOf, Event, Key, Protocol, Seen, Time, Violation, World},
+    world::{Choice, ChoiceOf, Event, Key, Protocol, Seen, Time, Violation, World, disk::Faults},
 };
 use onceward_core::{
     Action, CallId, ClientId, Clock, ConnId, DiskOp, Dur, Input, Machine, Node, NodeAction, NodeId,
@@ -255,4 +255,36 @@ pub(crate) fn boxes(nodes: u16) -> World<Boxes> {
 /// Names a connection.
 pub(crate) fn conn(initiator: NodeId, number: u32) -> ConnId {
     ConnId { initiator, number }
+}
+
+pub(crate) fn post(node: u16, number: u64, text: &str) -> ChoiceOf<Boxes> {
+    Choice::Call(NodeId(node), CallId { client: ClientId(1), number }, Ask::Post(text.to_owned()))
+}
+
+pub(crate) fn dial(node: u16, number: u64, to: u16) -> ChoiceOf<Boxes> {
+    Choice::Call(NodeId(node), CallId { client: ClientId(2), number }, Ask::Dial(NodeId(to)))
+}
+
+/// Everything that can happen in a world, calls aside.
+pub(crate) fn possible(world: &World<Boxes>) -> Vec<ChoiceOf<Boxes>> {
+    let mut all = pending(world);
+    for e in world.net().bag() {
+        all.push(Choice::Drop(e.from, e.to, e.message.clone()));
+        all.push(Choice::Duplicate(e.from, e.to, e.message.clone()));
+        all.push(Choice::Corrupt(e.from, e.to, e.message.clone()));
+    }
+    all.extend(world.net().past().map(|(from, to, message)| Choice::Replay(*from, *to, message.clone())));
+    let faults = Faults { short_writes: true, sync_errors: true, lies: true, ..Faults::NONE };
+    for (node, host) in world.hosts() {
+        for op in host.ops() {
+            let mut outcomes = Vec::new();
+            let _ = host.disk.outcomes(op, &faults, &mut outcomes);
+            all.extend(outcomes.into_iter().map(|outcome| Choice::Disk(node, op, outcome)));
+        }
+        all.push(Choice::Kill(node, Default::default()));
+        all.push(Choice::PowerLoss(node, Default::default()));
+        all.push(Choice::Pause(node));
+        all.push(Choice::Hold(node, NodeId(0)));
+    }
+    all
 }

@@ -2,49 +2,14 @@
 
 use super::super::{
     Entry, Mode, Planned, Replayed, exact, find, label, locate, parse, pending, replay_exact,
-    toy::{Ask, Boxes, Post, boxes},
+    toy::{Boxes, Post, boxes, dial, possible, post},
 };
-use crate::world::{
-    Applied, Choice, ChoiceOf, Key, Nobody, Protocol, Time, World,
-    disk::{Faults, Outcome},
-};
-use onceward_core::{CallId, ClientId, NodeId};
+use crate::world::{Applied, Choice, ChoiceOf, Key, Nobody, Protocol, Time, World, disk::Outcome};
+use onceward_core::NodeId;
 use proptest::prelude::*;
-
-fn post(node: u16, number: u64, text: &str) -> ChoiceOf<Boxes> {
-    Choice::Call(NodeId(node), CallId { client: ClientId(1), number }, Ask::Post(text.to_owned()))
-}
-
-fn dial(node: u16, number: u64, to: u16) -> ChoiceOf<Boxes> {
-    Choice::Call(NodeId(node), CallId { client: ClientId(2), number }, Ask::Dial(NodeId(to)))
-}
 
 fn apply(world: &mut World<Boxes>, choice: &ChoiceOf<Boxes>) -> Applied {
     world.apply(Time(0), choice, Key::ANY, &mut Nobody).unwrap()
-}
-
-/// Everything that can happen in a world, calls aside.
-fn possible(world: &World<Boxes>) -> Vec<ChoiceOf<Boxes>> {
-    let mut all = pending(world);
-    for e in world.net().bag() {
-        all.push(Choice::Drop(e.from, e.to, e.message.clone()));
-        all.push(Choice::Duplicate(e.from, e.to, e.message.clone()));
-        all.push(Choice::Corrupt(e.from, e.to, e.message.clone()));
-    }
-    all.extend(world.net().past().map(|(from, to, message)| Choice::Replay(*from, *to, message.clone())));
-    let faults = Faults { short_writes: true, sync_errors: true, lies: true, ..Faults::NONE };
-    for (node, host) in world.hosts() {
-        for op in host.ops() {
-            let mut outcomes = Vec::new();
-            let _ = host.disk.outcomes(op, &faults, &mut outcomes);
-            all.extend(outcomes.into_iter().map(|outcome| Choice::Disk(node, op, outcome)));
-        }
-        all.push(Choice::Kill(node, Default::default()));
-        all.push(Choice::PowerLoss(node, Default::default()));
-        all.push(Choice::Pause(node));
-        all.push(Choice::Hold(node, NodeId(0)));
-    }
-    all
 }
 
 proptest! {
