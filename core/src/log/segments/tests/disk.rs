@@ -23,6 +23,8 @@ pub(super) struct File {
     pub(super) cache: Vec<u8>,
     durable: Vec<u8>,
     dirty: BTreeSet<usize>,
+    /// Sectors of writes that are not answered: no sync covers them.
+    flying: BTreeSet<usize>,
     resized: bool,
 }
 
@@ -44,6 +46,8 @@ pub(super) struct Disk {
     /// Changes of names that are not durable.
     changed: BTreeMap<String, Option<u32>>,
     next: u32,
+    /// Bytes that all files together may have.
+    pub(super) capacity: u64,
 }
 
 impl Disk {
@@ -56,6 +60,7 @@ impl Disk {
             durable: none(),
             changed: BTreeMap::new(),
             next: 1,
+            capacity: u64::MAX,
         }
     }
 
@@ -86,6 +91,9 @@ impl Disk {
             return Err(cause);
         }
         let sector = self.sector;
+        let free = self.capacity.saturating_sub(
+            self.names.values().filter_map(|id| self.files.get(id)).map(|file| file.cache.len() as u64).sum(),
+        );
         match op {
             DiskOp::Create(path) => {
                 if self.names.contains_key(path.as_str()) {
@@ -115,13 +123,19 @@ impl Disk {
                     Some(Fault::Short(len)) => &data[..len.min(data.len())],
                     _ => data,
                 };
+                // What does not fit is not written: an error if that is all, else a short write.
+                let grown = (*offset + data.len() as u64).saturating_sub(file.cache.len() as u64);
+                let data = &data[..data.len() - grown.saturating_sub(free).min(data.len() as u64) as usize];
+                if data.is_empty() && grown > 0 {
+                    return Err(DiskError::NoSpace);
+                }
                 let (from, to) = (*offset as usize, *offset as usize + data.len());
                 if file.cache.len() < to {
                     file.cache.resize(to, 0);
                     file.resized = true;
                 }
                 file.cache[from..to].copy_from_slice(data);
-                file.dirty.extend(from / sector..to.div_ceil(sector));
+                file.flying.extend(from / sector..to.div_ceil(sector));
                 return Ok(DiskOk::Wrote(data.len() as u32));
             }
             DiskOp::Read { path, offset, len } => {
@@ -142,6 +156,9 @@ impl Disk {
             }
             DiskOp::Allocate { path, len } => {
                 let file = self.open(path)?;
+                if len.saturating_sub(file.cache.len() as u64) > free {
+                    return Err(DiskError::NoSpace);
+                }
                 if file.cache.len() < *len as usize {
                     file.cache.resize(*len as usize, 0);
                     file.resized = true;
@@ -172,6 +189,21 @@ impl Disk {
         Ok(DiskOk::Done)
     }
 
+    /// The operation's answer has reached whoever asked.
+    pub(super) fn answered(&mut self, op: &DiskOp) {
+        if let (DiskOp::Write { path, .. }, sector) = (op, self.sector)
+            && let DiskOp::Write { offset, data, .. } = op
+            && let Ok(file) = self.open(path)
+        {
+            let (from, to) = (*offset as usize / sector, (*offset as usize + data.len()).div_ceil(sector));
+            for at in from..to {
+                if file.flying.remove(&at) {
+                    file.dirty.insert(at);
+                }
+            }
+        }
+    }
+
     fn open(&mut self, path: &Path) -> Result<&mut File, DiskError> {
         let id = self.names.get(path.as_str()).ok_or(DiskError::NotFound)?;
         self.files.get_mut(id).ok_or(DiskError::NotFound)
@@ -189,7 +221,9 @@ impl Disk {
             let len = if file.resized && keep() { file.cache.len() } else { file.durable.len() };
             let len = if file.resized { len } else { file.cache.len() };
             file.durable.resize(len, 0);
-            for at in core::mem::take(&mut file.dirty) {
+            let mut dirty = core::mem::take(&mut file.dirty);
+            dirty.append(&mut file.flying);
+            for at in dirty {
                 let range = (at * self.sector).min(len)..((at + 1) * self.sector).min(len);
                 match fate(name, at) {
                     Fate::Old => {}
@@ -223,6 +257,10 @@ impl Disk {
 
     /// Unsynced sectors of a file.
     pub(super) fn dirty(&self, name: &str) -> Vec<usize> {
-        self.names.get(name).map_or(Vec::new(), |id| self.files[id].dirty.iter().copied().collect())
+        let dirty = |id: &u32| {
+            let file = &self.files[id];
+            file.dirty.union(&file.flying).copied().collect()
+        };
+        self.names.get(name).map_or(Vec::new(), dirty)
     }
 }

@@ -217,3 +217,44 @@ fn closing_writes_everything_that_was_accepted() {
     assert!(rig.opened.as_ref().unwrap().report.clean);
     rig.check_alive();
 }
+
+#[test]
+fn a_disk_that_really_fills_up_loses_and_doubts_nothing_that_was_accepted() {
+    for preallocate in [false, true] {
+        let settings =
+            Config { queue_bytes: 3000, reserve_bytes: 9000, segment_bytes: 2000, preallocate, ..config() };
+        let mut rig = Rig::ready(settings);
+        rig.disk.capacity = 30_000;
+        let mut refused = None;
+        for round in 0..400u32 {
+            let body = [round as u8; 150];
+            if rig.append(&[&body]) {
+                // Several at once wait for the disk.
+                if round % 5 == 0 {
+                    suffer(&mut rig, 1);
+                }
+            } else {
+                refused = rig.machine.admits(1, 150).err();
+                if refused == Some(Refused::Full) {
+                    break;
+                }
+                suffer(&mut rig, 1);
+            }
+        }
+        assert_eq!(refused, Some(Refused::Full));
+        suffer(&mut rig, 20);
+        assert_eq!(rig.durable, rig.machine.next_sequence(), "everything accepted is durable");
+        assert!(!rig.said.iter().any(|action| matches!(action, Action::Unknown { .. })));
+        assert_eq!(rig.machine.admits(1, 1), Err(Refused::Full), "and nothing more is taken");
+        let mut again = Rig::new(rig.config.clone());
+        core::mem::swap(&mut again.disk, &mut rig.disk);
+        (again.handed, again.durable) = (rig.handed.clone(), rig.durable);
+        again.disk.lose_power(|_, _| Fate::Old, || false);
+        again.boot();
+        suffer(&mut again, 9);
+        assert!(again.opened.is_some(), "opens on a full disk");
+        again.disk.capacity = u64::MAX;
+        again.run();
+        again.check_alive();
+    }
+}

@@ -43,7 +43,7 @@ fn life(seed: u64, marks: &mut BTreeSet<&'static str>) {
                 rig.append(&bodies.iter().map(|body| &body[..]).collect::<Vec<_>>());
             }
             35..85 => {
-                rig.perform();
+                rig.perform_any(&mut dice);
             }
             85..90 => {
                 let timer = [Timer::Retry, Timer::Sync, Timer::Age][dice.roll(3) as usize];
@@ -63,11 +63,17 @@ fn life(seed: u64, marks: &mut BTreeSet<&'static str>) {
             }
             98 => {
                 rig.fault_dice = None;
+                rig.disk.capacity = u64::MAX;
                 rig.run();
                 if rig.opened.is_some() {
                     rig.close();
                 }
                 rig.boot();
+            }
+            99 if dice.roll(2) == 0 => {
+                // The disk fills up, or is emptied.
+                rig.disk.capacity =
+                    if rig.disk.capacity == u64::MAX { 2000 + dice.roll(20_000) } else { u64::MAX };
             }
             _ => rig.run(),
         }
@@ -79,6 +85,7 @@ fn life(seed: u64, marks: &mut BTreeSet<&'static str>) {
     }
     // The faults end, power is lost once more, and everything must be well.
     rig.fault_dice = None;
+    rig.disk.capacity = u64::MAX;
     rig.run();
     assert_eq!(rig.damaged, None, "seed {seed}");
     rig.lose_power(|_, at| if at % 2 == 0 { Fate::New } else { Fate::Garbage }, || true);

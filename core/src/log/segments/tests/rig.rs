@@ -4,7 +4,7 @@
 use super::super::{Action, Config, Input, Location, Opened, Segments, SyncPolicy, Timer};
 use super::disk::{Disk, Fate, Fault};
 use crate::log::api::Damage;
-use crate::{Clock, DiskOp, Dur, Machine, Mark, OpId, Path, Window};
+use crate::{Clock, DiskOp, DiskResult, Dur, Machine, Mark, OpId, Path, Window};
 use alloc::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     format,
@@ -43,6 +43,8 @@ pub(super) struct Rig {
     pub(super) disk: Disk,
     pub(super) machine: Segments,
     pub(super) pending: VecDeque<(OpId, DiskOp)>,
+    /// Done, and the machine does not know yet.
+    pub(super) answers: Vec<(OpId, DiskOp, DiskResult)>,
     pub(super) timers: BTreeSet<Timer>,
     /// Every record that was ever handed in, by sequence; the newest if recovery dropped one.
     pub(super) handed: BTreeMap<u64, Bytes>,
@@ -70,6 +72,7 @@ impl Rig {
             machine: Segments::new(config.clone()).unwrap(),
             config,
             pending: VecDeque::new(),
+            answers: Vec::new(),
             timers: BTreeSet::new(),
             handed: BTreeMap::new(),
             known: BTreeMap::new(),
@@ -98,6 +101,9 @@ impl Rig {
     pub(super) fn boot(&mut self) {
         self.machine = Segments::new(self.config.clone()).unwrap();
         self.pending.clear();
+        for (_, op, _) in core::mem::take(&mut self.answers) {
+            self.disk.answered(&op);
+        }
         self.timers.clear();
         self.known.clear();
         self.places.clear();
@@ -229,9 +235,36 @@ impl Rig {
         true
     }
 
-    /// Performs the oldest operation.
+    /// Performs the oldest operation and answers it.
     pub(super) fn perform(&mut self) -> bool {
-        let Some((id, op)) = self.pending.pop_front() else { return false };
+        self.answer(0) || (self.start(0) && self.answer(0))
+    }
+
+    /// Performs any operation that may be next, or delivers any answer.
+    pub(super) fn perform_any(&mut self, dice: &mut Dice) -> bool {
+        if dice.roll(2) == 0 && !self.answers.is_empty() {
+            return self.answer(dice.roll(self.answers.len() as u64) as usize);
+        }
+        let index = dice.roll(1 + self.pending.len() as u64) as usize;
+        let overtakes = |path| self.pending.iter().take(index).any(|(_, op)| op.path() == path);
+        match self.pending.get(index) {
+            Some((_, op)) if !overtakes(op.path()) => self.start(index),
+            _ => self.perform(),
+        }
+    }
+
+    fn answer(&mut self, index: usize) -> bool {
+        if index >= self.answers.len() {
+            return false;
+        }
+        let (id, op, result) = self.answers.remove(index);
+        self.disk.answered(&op);
+        self.step(Input::Disk(id, result));
+        true
+    }
+
+    fn start(&mut self, index: usize) -> bool {
+        let Some((id, op)) = self.pending.remove(index) else { return false };
         let mut fault = self.fault.and_then(|fault| fault(&op));
         // A folder's name of which a sync failed cannot be made durable by any operation there is.
         let folder = matches!(&op, DiskOp::SyncDir(path) if *path != self.config.folder);
@@ -249,14 +282,20 @@ impl Rig {
             });
         }
         let result = self.disk.perform(&op, fault);
-        self.step(Input::Disk(id, result));
+        self.answers.push((id, op, result));
         true
     }
 
     /// Runs until nothing is on its way; retries are let happen.
     pub(super) fn run(&mut self) {
+        let mut retries = 0;
         for _ in 0..100_000 {
-            if !self.perform() && !self.fire(Timer::Retry) {
+            if self.perform() {
+                continue;
+            }
+            retries += 1;
+            // A disk that is full stays so.
+            if (retries > 20 && self.disk.capacity < u64::MAX) || !self.fire(Timer::Retry) {
                 return;
             }
         }
