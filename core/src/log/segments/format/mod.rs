@@ -18,6 +18,7 @@
 //!         80  predecessor's digest (u32)                  84  sector size (u32)
 //!         88  zero (u64)                                  96  CRC of bytes 0..96 (u32)
 //!
+//!             (magic, version and CRC keep their places in every version)
 //! group    0  magic "OWGR"       4  kind (u8)   5  zero (3 B)      8  store tag: low 32 bits of the store id
 //! 52 B    12  length of the frames (u32)                 16  group number
 //!         24  durable frontier: groups below this number were proven durable when this one was written

@@ -42,7 +42,7 @@ pub(in super::super) struct SegmentHeader {
 pub(in super::super) enum BadHeader {
     /// Torn, empty or something else.
     Broken,
-    /// Written by another version of this format.
+    /// Intact, but of another version of this format.
     Version(u16),
 }
 
@@ -72,19 +72,18 @@ impl SegmentHeader {
         if bytes_at(bytes, 0) != Some(MAGIC) {
             return Err(BadHeader::Broken);
         }
-        match bytes_at(bytes, 4).map(u16::from_le_bytes) {
-            Some(VERSION) => {}
-            Some(version) => return Err(BadHeader::Version(version)),
-            None => return Err(BadHeader::Broken),
+        // The checksum comes first: a torn header may show any version.
+        let crc = u32_at(bytes, HEADER_LEN - 4).ok_or(BadHeader::Broken)?;
+        if bytes.get(..HEADER_LEN - 4).is_none_or(|covered| crc32fast::hash(covered) != crc) {
+            return Err(BadHeader::Broken);
         }
-        Self::fields(bytes).ok_or(BadHeader::Broken)
+        match bytes_at(bytes, 4).map(u16::from_le_bytes) {
+            Some(VERSION) => Self::fields(bytes, crc).ok_or(BadHeader::Broken),
+            version => Err(BadHeader::Version(version.unwrap_or(0))),
+        }
     }
 
-    fn fields(bytes: &[u8]) -> Option<(SegmentHeader, u32)> {
-        let crc = u32_at(bytes, HEADER_LEN - 4)?;
-        if crc32fast::hash(bytes.get(..HEADER_LEN - 4)?) != crc {
-            return None;
-        }
+    fn fields(bytes: &[u8], crc: u32) -> Option<(SegmentHeader, u32)> {
         let prev = Prev { number: u64_at(bytes, 64)?, len: u64_at(bytes, 72)?, digest: u32_at(bytes, 80)? };
         let header = SegmentHeader {
             store_id: u128::from_le_bytes(bytes_at(bytes, 8)?),

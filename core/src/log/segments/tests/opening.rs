@@ -276,7 +276,10 @@ fn an_exchanged_history_is_refused() {
 #[test]
 fn an_unknown_version_and_a_renamed_file_are_refused() {
     let mut rig = closed();
-    rig.disk.file(&Rig::segment(3)).cache[4] = 2;
+    let header = &mut rig.disk.file(&Rig::segment(3)).cache[..100];
+    header[4] = 2;
+    let crc = crc32fast::hash(&header[..96]);
+    header[96..].copy_from_slice(&crc.to_le_bytes());
     assert!(refusal(&mut rig).contains("format version 2 is not known"));
     let mut rig = closed();
     let id = rig.disk.names.remove(&Rig::segment(3)).unwrap();
