@@ -11,3 +11,16 @@ pub mod segments;
 pub mod store;
 
 pub use mutants::Mutant;
+pub use store::EventStore;
+
+/// The interesting places of the whole event store, both layers, as [`crate::Mark`]s.
+pub const MARKS: &[&str] = &{
+    let mut all = [""; segments::MARKS.len() + store::MARKS.len()];
+    let mut n = 0;
+    while n < all.len() {
+        let below = segments::MARKS.len();
+        all[n] = if n < below { segments::MARKS[n] } else { store::MARKS[n - below] };
+        n += 1;
+    }
+    all
+};

@@ -51,6 +51,40 @@ crate::mutants! {
         GroupsNotPadded => "acked-is-durable",
         /// BUGS-E1, PEERS-B7: a footer is believed although its checksum is wrong.
         FooterNotChecked => "same-history-without-hints",
+        /// BUGS-B13: the dedup window is far smaller than promised (redpanda PR 3077).
+        DedupHorizonOfOne => "exactly-once",
+        /// BUGS-B15: the dedup table is not rebuilt on recovery (class; redpanda PR 551).
+        DedupNotRecovered => "exactly-once",
+        /// PEERS-B16: nobody compares the digest that stands with each unit.
+        DigestNotChecked => "chain-verifies",
+        /// BUGS-E1: a footer lags behind its segment, and opening trusts it (eventus 3).
+        FooterLagsAndIsTrusted => "acked-is-durable",
+        /// BUGS-E1: a record is shown as what the index says of it, whatever it is.
+        IndexTrustedOverLog => "index-equals-scan",
+        /// BUGS-S8: the index misses what an I/O error touched.
+        IndexLagsAfterFailure => "index-equals-scan",
+        /// BUGS-S9, PEERS-B10: an entity whose last sequence is 0 is taken for an empty one.
+        ClockZeroIsAbsent => "cas-is-atomic",
+        /// BUGS-S11, PEERS-B22: shutdown drops what is queued beyond the drain, without an answer.
+        ShutdownDropsTheRest => "everything-answered",
+        /// BUGS-S12, PEERS-B21: a full subscription skips a notification and nobody learns of it.
+        SubscriberGapSilent => "subscriber-sees-gap",
+        /// BUGS-S13, PEERS-B14: a retry is answered although the original is not durable.
+        RetryAnsweredBeforeDurable => "dedup-implies-durable",
+        /// PEERS-B11: the guard is judged before the key, so that a retry of a success is refused.
+        GuardBeforeKey => "exactly-once",
+        /// PEERS-B13: a key answers for any request.
+        KeyWithoutDigest => "exactly-once",
+        /// BUGS-B17: after recovery the last position is given once more (Jepsen Bufstream 0.1.0).
+        PositionReusedAfterRecovery => "dense-positions",
+        /// PEERS-B1: readers see what is written, before it is durable.
+        VisibleBeforeDurable => "reads-are-durable",
+        /// Batches, class: the first event of the next batch shows before the batch is complete.
+        FirstOfBatchShownEarly => "reads-are-durable",
+        /// PEERS-B33: an append waits beyond its deadline.
+        DeadlineIgnored => "everything-answered",
+        /// PEERS-B6, class: who waits for an append that failed half-way is never told.
+        UnknownUnanswered => "everything-answered",
     }
 }
 

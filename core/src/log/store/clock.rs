@@ -41,6 +41,7 @@ impl HybridClock {
     }
 
     /// The greatest time given or seen.
+    #[cfg(test)]
     pub(crate) fn last(&self) -> Hlc {
         self.last
     }

@@ -164,6 +164,19 @@ fn put_id(out: &mut ByteBuf, id: u128) {
     written(encode::write_bin(out, &id.to_be_bytes()));
 }
 
+/// Writes a number, a text, bytes: for footers.
+pub(crate) fn put_uint(out: &mut ByteBuf, value: u64) {
+    written(encode::write_uint(out, value));
+}
+
+pub(crate) fn put_name(out: &mut ByteBuf, name: &Name) {
+    written(encode::write_str(out, name.as_str()));
+}
+
+pub(crate) fn put_bin(out: &mut ByteBuf, bytes: &[u8]) {
+    written(encode::write_bin(out, bytes));
+}
+
 fn put_nil(out: &mut ByteBuf) {
     match encode::write_nil(out) {
         Ok(()) => {}
@@ -193,7 +206,7 @@ pub(crate) fn unpack(time: u64) -> Hlc {
 
 /// Reads a whole record. The payload shares `bytes`.
 pub(crate) fn decode(bytes: &Bytes) -> Result<Record, BadRecord> {
-    let mut cursor = Cursor { all: bytes, rest: decode::Bytes::new(bytes) };
+    let mut cursor = Reader::new(bytes);
     let arity = cursor.array()?;
     let mut content = match arity {
         8 => Content::Event(cursor.event()?),
@@ -207,19 +220,37 @@ pub(crate) fn decode(bytes: &Bytes) -> Result<Record, BadRecord> {
     if let Content::Event(event) = &mut content {
         event.key = cursor.key()?;
     }
-    let digest = if cursor.rest.remaining_slice().is_empty() { None } else { Some(cursor.uint("a digest")?) };
-    if !cursor.rest.remaining_slice().is_empty() {
-        return Err(cursor.bad(Problem::Trailing));
-    }
+    let digest = if cursor.left() == 0 { None } else { Some(cursor.uint("a digest")?) };
+    cursor.end()?;
     Ok(Record { content, digest, body })
 }
 
-struct Cursor<'a> {
+/// Reads values one by one and names the byte where one is not what it should be.
+pub(crate) struct Reader<'a> {
     all: &'a Bytes,
     rest: decode::Bytes<'a>,
 }
 
-impl<'a> Cursor<'a> {
+impl<'a> Reader<'a> {
+    pub(crate) fn new(all: &'a Bytes) -> Reader<'a> {
+        Reader { all, rest: decode::Bytes::new(all) }
+    }
+
+    /// How many bytes are left.
+    pub(crate) fn left(&self) -> usize {
+        self.rest.remaining_slice().len()
+    }
+
+    /// The error for what was read last.
+    pub(crate) fn expected(&self, what: &'static str) -> BadRecord {
+        self.bad(Problem::Expected(what))
+    }
+
+    /// Fails unless everything was read.
+    pub(crate) fn end(&self) -> Result<(), BadRecord> {
+        if self.left() == 0 { Ok(()) } else { Err(self.bad(Problem::Trailing)) }
+    }
+
     fn at(&self) -> usize {
         self.all.len() - self.rest.remaining_slice().len()
     }
@@ -245,7 +276,7 @@ impl<'a> Cursor<'a> {
         self.read("an array", decode::read_array_len)
     }
 
-    fn uint(&mut self, what: &'static str) -> Result<u64, BadRecord> {
+    pub(crate) fn uint(&mut self, what: &'static str) -> Result<u64, BadRecord> {
         self.read(what, decode::read_int)
     }
 
@@ -261,7 +292,7 @@ impl<'a> Cursor<'a> {
         Ok(taken)
     }
 
-    fn name(&mut self) -> Result<Name, BadRecord> {
+    pub(crate) fn name(&mut self) -> Result<Name, BadRecord> {
         let len = self.read("a text", decode::read_str_len)?;
         let at = self.at();
         let text =
@@ -269,19 +300,37 @@ impl<'a> Cursor<'a> {
         Name::new(text).map_err(|bad| BadRecord { at, problem: Problem::Name(bad) })
     }
 
-    fn sixteen(&mut self, what: &'static str) -> Result<[u8; 16], BadRecord> {
+    pub(crate) fn bin<const N: usize>(&mut self, what: &'static str) -> Result<[u8; N], BadRecord> {
         let at = self.at();
         let len = self.read(what, decode::read_bin_len)?;
-        if len != 16 {
+        if len as usize != N {
             return Err(BadRecord { at, problem: Problem::Expected(what) });
         }
-        let mut bytes = [0; 16];
-        bytes.copy_from_slice(self.take(16)?);
+        let mut bytes = [0; N];
+        bytes.copy_from_slice(self.take(len)?);
         Ok(bytes)
     }
 
+    /// Bytes that may be left out.
+    pub(crate) fn optional_bin<const N: usize>(
+        &mut self,
+        what: &'static str,
+    ) -> Result<Option<[u8; N]>, BadRecord> {
+        let at = self.at();
+        let len = self.read(what, decode::read_bin_len)?;
+        let mut bytes = [0; N];
+        match len as usize {
+            0 => Ok(None),
+            len if len == N => {
+                bytes.copy_from_slice(self.take(len as u32)?);
+                Ok(Some(bytes))
+            }
+            _ => Err(BadRecord { at, problem: Problem::Expected(what) }),
+        }
+    }
+
     fn id(&mut self) -> Result<EventId, BadRecord> {
-        Ok(EventId(u128::from_be_bytes(self.sixteen("an id of 16 bytes")?)))
+        Ok(EventId(u128::from_be_bytes(self.bin("an id of 16 bytes")?)))
     }
 
     fn optional_id(&mut self) -> Result<Option<EventId>, BadRecord> {
@@ -314,8 +363,8 @@ impl<'a> Cursor<'a> {
             return Ok(None);
         }
         self.array()?;
-        let key = Key(u128::from_be_bytes(self.sixteen("a key of 16 bytes")?));
-        Ok(Some(Keyed { key, request: self.sixteen("a digest of 16 bytes")? }))
+        let key = Key(u128::from_be_bytes(self.bin("a key of 16 bytes")?));
+        Ok(Some(Keyed { key, request: self.bin("a digest of 16 bytes")? }))
     }
 }
 
