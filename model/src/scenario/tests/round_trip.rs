@@ -174,6 +174,26 @@ fn a_plan_out_of_order_is_written_in_order() {
 }
 
 #[test]
+fn only_what_happens_at_once_in_both_directions_is_one_line() {
+    let text = "system    post\ncluster   box*2\nprofile   none\n\n\
+                at 5ms    cut box-1 -> box-2\n\
+                at 6ms    cut box-2 -> box-1\n\
+                at 6ms    heal box-1 -> box-2\n\
+                at 6ms    heal box-2 <-> box-1\n\
+                at 7ms    hold box-1 <-> box-2\n";
+    let scenario = parse::<Post>(text).unwrap();
+    assert_eq!(scenario.entries.len(), 7);
+    let written = print(&*Post::build(&scenario.header).unwrap(), &scenario);
+    assert_eq!(parse::<Post>(&written).unwrap(), scenario, "{written}");
+    // Two ways to fold the same three entries; the first pair wins.
+    let folded = text.replace(
+        "heal box-1 -> box-2\nat 6ms    heal box-2 <-> box-1",
+        "heal box-1 <-> box-2\nat 6ms    heal box-1 -> box-2",
+    );
+    assert_eq!(written, folded);
+}
+
+#[test]
 fn line_ends_of_other_systems_make_no_difference() {
     let text = "# a\nsystem post\ncluster box\nat 0ms step fire beat on box-1\n";
     let windows = format!("\u{feff}{}", text.replace('\n', "\r\n"));
