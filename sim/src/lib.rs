@@ -2,7 +2,11 @@
 //! command. Nothing here knows a protocol by name: a [`System`](onceward_model::system::System) is all it needs.
 #![forbid(unsafe_code)]
 
+pub mod batch;
+pub mod catalog;
+pub mod command;
 pub mod engine;
 mod hash;
 pub mod plan;
+pub mod report;
 pub mod run;

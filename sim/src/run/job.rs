@@ -37,6 +37,12 @@ pub trait Job: Send + Sync {
     /// The seed that it names itself.
     fn seed(&self) -> u64;
 
+    /// Whether nothing is left to chance, so that all seeds give the same run.
+    fn is_certain(&self) -> bool;
+
+    /// What it shows.
+    fn about(&self) -> &str;
+
     /// Something to run it with, for one thread.
     fn worker(&self) -> Box<dyn Worker + '_>;
 }
@@ -101,6 +107,12 @@ impl<S: System> Job for SwarmJob<S> {
     fn seed(&self) -> u64 {
         1
     }
+    fn is_certain(&self) -> bool {
+        false
+    }
+    fn about(&self) -> &str {
+        S::ABOUT
+    }
     fn worker(&self) -> Box<dyn Worker + '_> {
         Box::new(Runner::<S> { plan: Plan::Drawn, engine: Engine::new(), until: None })
     }
@@ -111,7 +123,9 @@ pub struct ScenarioJob<S> {
     name: String,
     /// Each thread reads it for itself: a protocol's requests need not be sendable.
     text: String,
+    about: String,
     seed: u64,
+    certain: bool,
     expect: Vec<Expect>,
     system: PhantomData<fn() -> S>,
 }
@@ -122,8 +136,9 @@ impl<S: System> ScenarioJob<S> {
     /// # Errors
     /// Everything that is wrong with the text.
     pub fn read(name: &str, text: &str) -> Result<ScenarioJob<S>, ScenarioError> {
-        let Scenario { seed, expect, .. } = scenario::parse::<S>(text)?;
-        Ok(ScenarioJob { name: name.into(), text: text.into(), seed, expect, system: PhantomData })
+        let Scenario { about, profile, seed, expect, .. } = scenario::parse::<S>(text)?;
+        let (certain, name, text) = (profile.is_certain(), name.into(), text.into());
+        Ok(ScenarioJob { name, text, about, seed, certain, expect, system: PhantomData })
     }
 }
 
@@ -152,6 +167,12 @@ impl<S: System> Job for ScenarioJob<S> {
     }
     fn seed(&self) -> u64 {
         self.seed
+    }
+    fn is_certain(&self) -> bool {
+        self.certain
+    }
+    fn about(&self) -> &str {
+        &self.about
     }
     fn worker(&self) -> Box<dyn Worker + '_> {
         let written = scenario::load::<S>(&self.text).map_err(|error| error.in_file(&self.name).to_string());

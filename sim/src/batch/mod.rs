@@ -1,0 +1,128 @@
+//! Many runs on several threads. A batch is a list of lanes (a job and a range of seeds); workers take chunks of seeds
+//! from the lanes in turn until seeds or time are used up, and add what they saw to one tally per lane. Which runs
+//! happen depends on nothing but the seeds, unless a time limit cuts the batch short. Memory does not grow with the
+//! number of runs.
+
+mod tally;
+
+pub use tally::{Finding, Tally};
+
+use crate::run::{Job, Worker, compare};
+use std::{
+    ops::Range,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+/// How many seeds a worker takes at a time.
+const CHUNK: u64 = 32;
+
+/// A job and the seeds to run it with.
+pub struct Lane {
+    /// What is run.
+    pub job: Box<dyn Job>,
+    /// The seeds.
+    pub seeds: Range<u64>,
+}
+
+/// How a batch is run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Worker threads.
+    pub jobs: usize,
+    /// No run begins after this.
+    pub time: Option<Duration>,
+    /// Of so many shards this one (counted from 0): every so-manieth seed of each lane.
+    pub shard: (u64, u64),
+    /// Whether each seed is run a second time, in a thread of its own.
+    pub twice: bool,
+}
+
+/// What a batch has come to.
+#[derive(Clone, Debug, Default)]
+pub struct Results {
+    /// One for each lane.
+    pub tallies: Vec<Tally>,
+    /// Wall-clock time.
+    pub elapsed: Duration,
+}
+
+/// How far a batch is.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Progress {
+    /// Runs that are over.
+    pub runs: u64,
+    /// Their events.
+    pub events: u64,
+    /// Those that broke a promise they should have kept.
+    pub failures: u64,
+    /// Since the beginning.
+    pub elapsed: Duration,
+}
+
+/// What is still to be run.
+struct Cursor {
+    next: Vec<u64>,
+    lane: usize,
+}
+
+impl Cursor {
+    /// The next chunk: lanes take turns, so that a batch that is cut short has shown something of each.
+    fn take(&mut self, lanes: &[Lane]) -> Option<(usize, Range<u64>)> {
+        for _ in 0..lanes.len() {
+            let lane = self.lane;
+            self.lane = (lane + 1) % lanes.len();
+            let (from, end) = (self.next[lane], lanes[lane].seeds.end);
+            if from < end {
+                let to = end.min(from.saturating_add(CHUNK));
+                self.next[lane] = to;
+                return Some((lane, from..to));
+            }
+        }
+        None
+    }
+}
+
+/// Runs a batch. `watch` is called now and then, from one of the workers.
+pub fn run(lanes: &[Lane], options: &Options, watch: &(dyn Fn(Progress) + Sync)) -> Results {
+    let start = Instant::now();
+    let cursor = Mutex::new(Cursor { next: lanes.iter().map(|lane| lane.seeds.start).collect(), lane: 0 });
+    let tallies = Mutex::new(lanes.iter().map(|lane| Tally::new(&*lane.job)).collect::<Vec<_>>());
+    let lock = |chunk: &Mutex<Cursor>| chunk.lock().unwrap_or_else(PoisonError::into_inner).take(lanes);
+    let is_over = || options.time.is_some_and(|time| start.elapsed() >= time);
+    let work = || {
+        let mut workers: Vec<Option<Box<dyn Worker + '_>>> = lanes.iter().map(|_| None).collect();
+        while let Some((lane, seeds)) = lock(&cursor) {
+            let job = &*lanes[lane].job;
+            let worker = workers[lane].get_or_insert_with(|| job.worker());
+            let mut tally = Tally::new(job);
+            for seed in seeds.filter(|seed| seed % options.shard.1 == options.shard.0) {
+                if is_over() {
+                    break;
+                }
+                let outcome = worker.run(seed);
+                if options.twice
+                    && let Some(difference) = compare(job, &outcome)
+                {
+                    tally.differs(difference);
+                }
+                tally.add(outcome);
+            }
+            let mut all = tallies.lock().unwrap_or_else(PoisonError::into_inner);
+            all[lane].merge(tally);
+            let sum = |of: fn(&Tally) -> u64| all.iter().map(of).sum();
+            let (runs, events, failures) = (sum(|t| t.runs), sum(|t| t.events), sum(|t| t.failures));
+            let elapsed = start.elapsed();
+            drop(all);
+            watch(Progress { runs, events, failures, elapsed });
+            if is_over() {
+                break;
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        (0..options.jobs.max(1)).for_each(|_| drop(scope.spawn(work)));
+    });
+    let tallies = tallies.into_inner().unwrap_or_else(PoisonError::into_inner);
+    Results { tallies, elapsed: start.elapsed() }
+}

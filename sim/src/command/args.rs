@@ -1,0 +1,158 @@
+//! What can be asked for.
+
+use clap::{Args as ClapArgs, Parser, Subcommand};
+use std::{path::PathBuf, time::Duration};
+
+/// Runs machines in simulated worlds, breaks those worlds, and says which promises were kept.
+///
+/// Without a command: the shipped scenarios and random plans for every system, for about a minute.
+#[derive(Debug, Parser)]
+#[command(name = "cargo sim", bin_name = "cargo sim", version, args_conflicts_with_subcommands = true)]
+pub struct Args {
+    #[command(subcommand)]
+    pub(super) verb: Option<Verb>,
+    #[command(flatten)]
+    pub(super) batch: Batch,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// Run scenarios, or random plans, under many seeds
+    Run(Run),
+    /// Perform one run again, step by step
+    Replay(Replay),
+    /// List systems and shipped scenarios
+    Scenarios,
+    /// Print the step-hash chain of runs
+    #[command(hide = true)]
+    Links(Links),
+}
+
+#[derive(Clone, Debug, Default, ClapArgs)]
+pub(super) struct Batch {
+    /// Worker threads [default: one for each core]
+    #[arg(long, value_name = "J", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(super) jobs: Option<u16>,
+    /// Begin no run after this long, as in `90s`, `10min`, `1h`
+    #[arg(long, value_name = "T", value_parser = time)]
+    pub(super) time: Option<Duration>,
+    /// Run only the I-th of N equal parts of the seeds
+    #[arg(long, value_name = "I/N", value_parser = shard)]
+    pub(super) shard: Option<(u64, u64)>,
+    /// Run every seed a second time in a thread of its own, and some in a process of their own: all must be equal
+    #[arg(long)]
+    pub(super) twice: bool,
+    /// With --twice: another build of this command that must give equal runs too
+    #[arg(long, value_name = "PROGRAM", requires = "twice")]
+    pub(super) other_build: Option<PathBuf>,
+    /// Print one JSON document instead of text
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Clone, Debug, Default, ClapArgs)]
+pub(super) struct Run {
+    /// Scenario files, or names of shipped scenarios [default: random plans]
+    #[arg(value_name = "SCENARIO")]
+    pub(super) scenarios: Vec<String>,
+    /// Random plans for this system [default: for every system]
+    #[arg(long, value_name = "NAME", conflicts_with = "scenarios")]
+    pub(super) system: Option<String>,
+    /// How many seeds [default: 1000; without limit if a time is given]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) seeds: Option<u64>,
+    /// The first seed [default: that of the scenario, or 1]
+    #[arg(long, value_name = "S")]
+    pub(super) seed: Option<u64>,
+    #[command(flatten)]
+    pub(super) batch: Batch,
+}
+
+#[derive(Clone, Debug, ClapArgs)]
+pub(super) struct Replay {
+    /// A scenario file, the name of a shipped scenario, or the seed of a random plan
+    #[arg(value_name = "FILE|SEED")]
+    pub(super) what: String,
+    /// The system that a seed's plan is for [default: the only one, or the first one]
+    #[arg(long, value_name = "NAME")]
+    pub(super) system: Option<String>,
+    /// Another seed than the scenario's own
+    #[arg(long, value_name = "S")]
+    pub(super) seed: Option<u64>,
+    /// What performs the run
+    #[arg(long, value_enum, default_value_t)]
+    pub(super) engine: Engine,
+    /// Stop after this step
+    #[arg(long, value_name = "STEP")]
+    pub(super) until: Option<u64>,
+    /// Show the state of this node at the end
+    #[arg(long, value_name = "NODE")]
+    pub(super) inspect: Option<String>,
+    /// Print the verdict alone
+    #[arg(long)]
+    pub(super) quiet: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, clap::ValueEnum)]
+pub(super) enum Engine {
+    /// One event loop over the simulated world
+    #[default]
+    Loop,
+}
+
+#[derive(Clone, Debug, ClapArgs)]
+pub(super) struct Links {
+    /// A scenario file, or the name of a system
+    #[arg(value_name = "FILE|SYSTEM")]
+    pub(super) what: String,
+    /// The seeds
+    #[arg(value_name = "SEED", required = true)]
+    pub(super) seeds: Vec<u64>,
+    /// Every link rather than the last
+    #[arg(long)]
+    pub(super) all: bool,
+}
+
+fn time(text: &str) -> Result<Duration, String> {
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let number: u64 = digits.parse().map_err(|_| "a time looks like 90s, 10min or 1h".to_owned())?;
+    let unit = match &text[digits.len()..] {
+        "s" => 1,
+        "m" | "min" => 60,
+        "h" => 3600,
+        other => return Err(format!("`{other}` is no unit of time: there are s, min and h")),
+    };
+    Ok(Duration::from_secs(number.saturating_mul(unit)))
+}
+
+/// Reads `2/8`: the second of eight, counted from 1; gives it counted from 0.
+fn shard(text: &str) -> Result<(u64, u64), String> {
+    let parts = text.split_once('/');
+    let parts: Option<(u64, u64)> = parts.and_then(|(i, n)| Some((i.parse().ok()?, n.parse().ok()?)));
+    match parts {
+        Some((i, n)) if 1 <= i && i <= n => Ok((i - 1, n)),
+        Some((i, n)) => Err(format!("there is no part {i} of {n}: parts are counted from 1")),
+        None => Err("a part looks like 2/8: the second of eight".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn times_and_shards_are_read_or_refused() {
+        assert_eq!(time("2min"), Ok(Duration::from_secs(120)));
+        assert!(time("2").is_err() && time("min").is_err() && time("3 s").is_err() && time("").is_err());
+        assert_eq!(shard("2/8"), Ok((1, 8)));
+        assert!(
+            shard("0/8").is_err() && shard("9/8").is_err() && shard("8").is_err() && shard("a/b").is_err()
+        );
+    }
+}

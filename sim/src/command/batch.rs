@@ -1,0 +1,130 @@
+//! Batches: what is run, under which seeds, and what is shown meanwhile and afterwards.
+
+use super::{Context, Refused, Verdict, args, twin};
+use crate::{
+    batch::{self, Lane, Options, Progress, Results},
+    report::{Report, Rules, summary},
+    run::Job,
+};
+use indicatif::{ProgressBar, ProgressStyle};
+use std::{io::IsTerminal, thread, time::Duration};
+
+/// How long the default batch takes.
+const DEFAULT_TIME: Duration = Duration::from_secs(60);
+/// Of a scenario that leaves something to chance the default batch runs so many seeds.
+const SCENARIO_SEEDS: u64 = 200;
+/// Fewer seeds than this need not reach every mark.
+const ENOUGH_SEEDS: u64 = 2_000;
+/// So many seeds, if nothing else is said.
+const RUN_SEEDS: u64 = 1_000;
+
+/// The shipped scenarios, and random plans for every system.
+pub(super) fn default(context: &mut Context<'_>, args: &args::Batch) -> Result<Verdict, Refused> {
+    let mut lanes = Vec::new();
+    for one in context.place.shipped()? {
+        let (name, bytes) = context.place.scenario(&one.name)?;
+        let job = context.catalog.read(&name, &bytes)?;
+        let seeds = if job.is_certain() { 1 } else { SCENARIO_SEEDS };
+        lanes.push(lane(job, None, Some(seeds)));
+    }
+    lanes.extend(context.catalog.all().map(|subject| lane(subject.swarm(), None, None)));
+    let time = Some(args.time.unwrap_or(DEFAULT_TIME));
+    perform(context, &lanes, &args::Batch { time, ..args.clone() })
+}
+
+/// What is asked for.
+pub(super) fn run(context: &mut Context<'_>, args: &args::Run) -> Result<Verdict, Refused> {
+    let seeds = args.seeds.or(if args.batch.time.is_some() { None } else { Some(RUN_SEEDS) });
+    let mut jobs = Vec::new();
+    for wanted in &args.scenarios {
+        let (name, bytes) = context.place.scenario(wanted)?;
+        jobs.push(context.catalog.read(&name, &bytes)?);
+    }
+    if let Some(name) = &args.system {
+        jobs.push(context.catalog.find(name)?.swarm());
+    } else if args.scenarios.is_empty() {
+        jobs.extend(context.catalog.all().map(|subject| subject.swarm()));
+    }
+    let lanes: Vec<Lane> = jobs.into_iter().map(|job| lane(job, args.seed, seeds)).collect();
+    perform(context, &lanes, &args.batch)
+}
+
+fn lane(job: Box<dyn Job>, first: Option<u64>, seeds: Option<u64>) -> Lane {
+    let first = first.unwrap_or_else(|| job.seed());
+    Lane { seeds: first..seeds.map_or(u64::MAX, |n| first.saturating_add(n)), job }
+}
+
+fn perform(context: &mut Context<'_>, lanes: &[Lane], args: &args::Batch) -> Result<Verdict, Refused> {
+    let cores = || thread::available_parallelism().map_or(1, usize::from);
+    let options = Options {
+        jobs: args.jobs.map_or_else(cores, usize::from),
+        time: args.time,
+        shard: args.shard.unwrap_or((0, 1)),
+        twice: args.twice,
+    };
+    if !args.json {
+        context.headline()?;
+        context.out.flush()?;
+    }
+    let bar = bar(lanes, &options);
+    let results = batch::run(lanes, &options, &|progress| show(&bar, &options, progress));
+    bar.finish_and_clear();
+    let files = context.place.failures();
+    let enough = lanes.iter().zip(&results.tallies).filter(|(lane, _)| lane.job.is_swarm());
+    let marks = args.shard.is_none() && enough.clone().all(|(_, tally)| tally.runs >= ENOUGH_SEEDS);
+    let mut report = Report::of(lanes, &options, &results, Rules { marks }, Some(&files));
+    if args.twice {
+        report.reasons.extend(twins(lanes, &results, args)?);
+    }
+    if args.json {
+        let text =
+            serde_json::to_string_pretty(&report).map_err(|e| format!("the report is no JSON: {e}"))?;
+        writeln!(context.out, "{text}")?;
+    } else {
+        write!(context.out, "\n{}", summary(&report))?;
+    }
+    Ok(if report.passed() { Verdict::Passed } else { Verdict::Failed })
+}
+
+/// The first seeds of each lane in a fresh process, and in another build if there is one.
+fn twins(lanes: &[Lane], results: &Results, args: &args::Batch) -> Result<Vec<String>, Refused> {
+    let mut programs = vec![twin::this_program()?];
+    programs.extend(args.other_build.clone());
+    let mut reasons = Vec::new();
+    for (lane, tally) in lanes.iter().zip(&results.tallies) {
+        for program in &programs {
+            reasons.extend(twin::compare(&*lane.job, lane.seeds.start, tally.runs.min(16), program)?);
+        }
+    }
+    Ok(reasons)
+}
+
+/// A bar on a terminal, nothing elsewhere.
+fn bar(lanes: &[Lane], options: &Options) -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let wanted = lanes.iter().map(|lane| lane.seeds.end - lane.seeds.start).fold(0u64, u64::saturating_add);
+    let length = match options.time {
+        Some(time) => time.as_millis() as u64,
+        None => wanted / options.shard.1,
+    };
+    let bar = ProgressBar::new(length);
+    let style = ProgressStyle::with_template("{bar:30} {percent:>3}%  {msg}");
+    // The template is a constant that is known to be sound; without a style there is still a bar.
+    style.map_or(bar.clone(), |style| bar.with_style(style))
+}
+
+fn show(bar: &ProgressBar, options: &Options, progress: Progress) {
+    use crate::report::grouped;
+    let Progress { runs, events, failures, elapsed } = progress;
+    bar.set_position(if options.time.is_some() { elapsed.as_millis() as u64 } else { runs });
+    let rate = (events as f64 / elapsed.as_secs_f64().max(1e-9)) as u64;
+    let failed = if failures > 0 { format!("  {} FAILED", grouped(failures)) } else { String::new() };
+    bar.set_message(format!(
+        "{} seeds  {} events  {}/s{failed}",
+        grouped(runs),
+        grouped(events),
+        grouped(rate)
+    ));
+}

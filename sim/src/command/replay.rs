@@ -1,0 +1,67 @@
+//! One run again, step by step.
+
+use super::{Context, Refused, Verdict, args};
+use crate::{
+    report::at,
+    run::{Job, host},
+};
+
+pub(super) fn replay(context: &mut Context<'_>, args: &args::Replay) -> Result<Verdict, Refused> {
+    let args::Engine::Loop = args.engine;
+    let (job, seed) = what(context, args)?;
+    let inspect = args.inspect.as_deref();
+    let run = host::fresh(|| job.worker().replay(seed, args.until, inspect))?;
+    context.headline()?;
+    if !args.quiet {
+        writeln!(context.out, "\n{}\n{}", run.plan.trim_end(), run.trace.trim_end())?;
+    }
+    if let Some(state) = &run.inspected {
+        writeln!(context.out, "\n{state}")?;
+    }
+    let outcome = &run.outcome;
+    writeln!(context.out)?;
+    let Some(violation) = &outcome.violation else {
+        let (events, chain) = (outcome.events, outcome.chain);
+        let end = at(outcome.simulated.0);
+        writeln!(context.out, "{}: {events} events, {end} simulated, chain {chain:032x}", job.name())?;
+        let Some(promise) = job.must_break().filter(|_| args.until.is_none()) else {
+            writeln!(context.out, "{}", if args.until.is_some() { "stopped" } else { "passed" })?;
+            return Ok(Verdict::Passed);
+        };
+        writeln!(context.out, "FAILED  it should violate {promise}, and does not")?;
+        return Ok(Verdict::Failed);
+    };
+    let expected = job.must_break() == Some(violation.promise);
+    writeln!(
+        context.out,
+        "{} {}   {}, seed {seed}",
+        if expected { "✓" } else { "✗" },
+        violation.promise,
+        job.name()
+    )?;
+    for line in violation.what.lines() {
+        writeln!(context.out, "  {line}")?;
+    }
+    for (seen, what) in &violation.evidence {
+        writeln!(context.out, "  at {}  step {}: {what}", at(seen.at.0), seen.step)?;
+    }
+    if expected {
+        writeln!(context.out, "passed: this is what the scenario shows")?;
+        return Ok(Verdict::Passed);
+    }
+    Ok(Verdict::Failed)
+}
+
+fn what(context: &Context<'_>, args: &args::Replay) -> Result<(Box<dyn Job>, u64), Refused> {
+    if let Ok(seed) = args.what.parse::<u64>() {
+        let subject = match &args.system {
+            Some(name) => context.catalog.find(name)?,
+            None => context.catalog.all().next().ok_or_else(|| "there is no system".to_owned())?,
+        };
+        return Ok((subject.swarm(), args.seed.unwrap_or(seed)));
+    }
+    let (name, bytes) = context.place.scenario(&args.what)?;
+    let job = context.catalog.read(&name, &bytes)?;
+    let seed = args.seed.unwrap_or_else(|| job.seed());
+    Ok((job, seed))
+}

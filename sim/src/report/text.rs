@@ -1,0 +1,130 @@
+//! What a batch has shown, for people at a terminal.
+
+use super::{FindingReport, LaneReport, Report, at};
+use crate::run::Job;
+use std::{fmt::Write, path::Path};
+
+/// The one-line command that shows a run again.
+pub(super) fn repro(job: &dyn Job, seed: u64, plan: Option<&Path>) -> String {
+    match plan {
+        Some(plan) => format!("cargo sim replay {}", plan.display()),
+        None if job.is_swarm() => format!("cargo sim replay {seed} --system {}", job.system()),
+        None => format!("cargo sim replay {} --seed {seed}", job.name()),
+    }
+}
+
+/// One failure: the promise, the steps that contradict it, and how to see it again.
+pub fn failure(lane: &LaneReport, finding: &FindingReport) -> String {
+    let mut text = String::new();
+    let whose = if lane.swarm { "system" } else { "scenario" };
+    let _ = write!(text, "✗ {}   {whose} {}, seed {}", finding.promise, lane.name, finding.seed);
+    let _ = match finding.times {
+        1 => writeln!(text),
+        times => writeln!(text, "   and {} more", times - 1),
+    };
+    for line in finding.what.lines() {
+        let _ = writeln!(text, "  {line}");
+    }
+    let times: Vec<String> = finding.evidence.iter().map(|e| format!("at {}", at(e.nanos))).collect();
+    let wide = times.iter().map(String::len).max().unwrap_or(0);
+    for (time, evidence) in times.iter().zip(&finding.evidence) {
+        let _ = writeln!(text, "  {time:<wide$}  step {}: {}", evidence.step, evidence.what);
+    }
+    if !finding.confirmed {
+        let _ = writeln!(
+            text,
+            "  It did not come again in a thread of its own: something outside the seed decides."
+        );
+    }
+    let _ = writeln!(text, "  replay  {}", finding.replay);
+    text
+}
+
+/// The whole report.
+pub fn summary(report: &Report) -> String {
+    let mut text = String::new();
+    for lane in &report.lanes {
+        for finding in &lane.findings {
+            text.push_str(&failure(lane, finding));
+            text.push('\n');
+        }
+        for difference in &lane.differences {
+            let _ = writeln!(text, "✗ not deterministic   {}: {difference}\n", lane.name);
+        }
+    }
+    table(&mut text, report);
+    marks(&mut text, report);
+    totals(&mut text, report);
+    text
+}
+
+fn table(text: &mut String, report: &Report) {
+    let wide = report.lanes.iter().map(|lane| lane.name.chars().count()).max().unwrap_or(0).max(8);
+    let _ = writeln!(text, "{:<wide$}  {:>9}  {:>13}  {:>11}  failures", "", "seeds", "events", "simulated");
+    for lane in &report.lanes {
+        let (seeds, events) = (grouped(lane.runs), grouped(lane.events));
+        let time = duration(lane.simulated);
+        let failures = if lane.failures == 0 { "none".to_owned() } else { grouped(lane.failures) };
+        let _ = writeln!(text, "{:<wide$}  {seeds:>9}  {events:>13}  {time:>11}  {failures}", lane.name);
+    }
+}
+
+fn marks(text: &mut String, report: &Report) {
+    for lane in report.lanes.iter().filter(|lane| lane.swarm && lane.runs > 0 && !lane.marks.is_empty()) {
+        let _ = writeln!(text, "\nmarks of {}", lane.name);
+        for mark in &lane.marks {
+            let missed = mark.times == 0;
+            let sign = if missed && mark.must { '✗' } else { ' ' };
+            let times = if missed { "never".to_owned() } else { grouped(mark.times) };
+            let _ = writeln!(text, "{sign} {times:>11}  {}", mark.mark);
+        }
+    }
+}
+
+fn totals(text: &mut String, report: &Report) {
+    let runs: u64 = report.lanes.iter().map(|lane| lane.runs).sum();
+    let events: u64 = report.lanes.iter().map(|lane| lane.events).sum();
+    let simulated: f64 = report.lanes.iter().map(|lane| lane.simulated).sum();
+    let seconds = report.seconds.max(1e-9);
+    let _ = writeln!(
+        text,
+        "\n{} seeds, {} events, {} simulated in {seconds:.1} s on {} {}: {} events/s, {} seeds/s, {} x real time",
+        grouped(runs),
+        grouped(events),
+        duration(simulated),
+        report.jobs,
+        if report.jobs == 1 { "thread" } else { "threads" },
+        grouped((events as f64 / seconds) as u64),
+        grouped((runs as f64 / seconds) as u64),
+        grouped((simulated / seconds) as u64),
+    );
+    if report.passed() {
+        let _ = writeln!(text, "passed");
+    }
+    for reason in &report.reasons {
+        let _ = writeln!(text, "FAILED  {reason}");
+    }
+}
+
+/// 1234567 as 1,234,567.
+pub(crate) fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A long time in its largest unit.
+fn duration(seconds: f64) -> String {
+    match seconds {
+        s if s >= 2.0 * 86_400.0 => format!("{:.1} days", s / 86_400.0),
+        s if s >= 2.0 * 3_600.0 => format!("{:.1} h", s / 3_600.0),
+        s if s >= 120.0 => format!("{:.1} min", s / 60.0),
+        s => format!("{s:.1} s"),
+    }
+}
