@@ -6,7 +6,6 @@ pub mod batch;
 pub mod catalog;
 pub mod command;
 pub mod engine;
-mod hash;
 pub mod plan;
 pub mod report;
 pub mod run;

@@ -42,6 +42,11 @@ impl<P: Protocol> Recorder<P> {
         Recorder { protocol: Arc::clone(protocol), names, hash: StepHash::new(), trace, tried: None }
     }
 
+    /// What the run is.
+    pub fn header(&self) -> &TraceHeader {
+        &self.trace.header
+    }
+
     /// The chain so far.
     pub fn chain(&self) -> Chain {
         self.hash.chain()

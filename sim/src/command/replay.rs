@@ -5,6 +5,7 @@ use crate::{
     report::at,
     run::{Job, host},
 };
+use onceward_model::trace::Trace;
 
 pub(super) fn replay(context: &mut Context<'_>, args: &args::Replay) -> Result<Verdict, Refused> {
     let args::Engine::Loop = args.engine;
@@ -13,7 +14,7 @@ pub(super) fn replay(context: &mut Context<'_>, args: &args::Replay) -> Result<V
     let run = host::fresh(|| job.worker().replay(seed, args.until, inspect))?;
     context.headline()?;
     if !args.quiet {
-        writeln!(context.out, "\n{}\n{}", run.plan.trim_end(), run.trace.trim_end())?;
+        writeln!(context.out, "\n{}\n{}", run.plan.trim_end(), steps(&run.trace).trim_end())?;
     }
     if let Some(state) = &run.inspected {
         writeln!(context.out, "\n{state}")?;
@@ -23,7 +24,7 @@ pub(super) fn replay(context: &mut Context<'_>, args: &args::Replay) -> Result<V
     let Some(violation) = &outcome.violation else {
         let (events, chain) = (outcome.events, outcome.chain);
         let end = at(outcome.simulated.0);
-        writeln!(context.out, "{}: {events} events, {end} simulated, chain {chain:032x}", job.name())?;
+        writeln!(context.out, "{}: {events} events, {end} simulated, chain {chain}", job.name())?;
         let Some(promise) = job.must_break().filter(|_| args.until.is_none()) else {
             writeln!(context.out, "{}", if args.until.is_some() { "stopped" } else { "passed" })?;
             return Ok(Verdict::Passed);
@@ -64,4 +65,18 @@ fn what(context: &Context<'_>, args: &args::Replay) -> Result<(Box<dyn Job>, u64
     let job = context.catalog.read(&name, &bytes)?;
     let seed = args.seed.unwrap_or_else(|| job.seed());
     Ok((job, seed))
+}
+
+/// A trace for people: one line for each step, and below it what machines were given and what they asked for.
+fn steps(trace: &Trace) -> String {
+    let mut text = String::new();
+    for (n, step) in trace.steps.iter().enumerate() {
+        let line = step.line.strip_prefix("step ").unwrap_or(&step.line);
+        text.push_str(&format!("{:>6}  {:>10}  {line}\n", n + 1, at(step.at.0)));
+        for taken in &step.taken {
+            text.push_str(&format!("{:>20}{}: {}\n", "", taken.node, taken.input));
+            taken.actions.iter().for_each(|action| text.push_str(&format!("{:>22}{action}\n", "")));
+        }
+    }
+    text
 }

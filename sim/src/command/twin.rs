@@ -3,7 +3,7 @@
 
 use super::{Context, Refused, Verdict, args};
 use crate::run::Job;
-use onceward_model::world::Seen;
+use onceward_model::{trace::Chain, world::Seen};
 use std::{
     path::{Path, PathBuf},
     process::Command,
@@ -22,10 +22,10 @@ pub(super) fn links(context: &mut Context<'_>, args: &args::Links) -> Result<Ver
         let (outcome, links) = crate::run::host::fresh(|| job.worker().links(*seed));
         if args.all {
             for (seen, link) in links {
-                writeln!(context.out, "{} {} {link:032x}", seen.step, seen.at.0)?;
+                writeln!(context.out, "{} {} {link}", seen.step, seen.at.0)?;
             }
         } else {
-            writeln!(context.out, "{seed} {:032x}", outcome.chain)?;
+            writeln!(context.out, "{seed} {}", outcome.chain)?;
         }
     }
     Ok(Verdict::Passed)
@@ -45,13 +45,13 @@ pub(super) fn compare(job: &dyn Job, first: u64, count: u64, program: &Path) -> 
     let mut worker = job.worker();
     let mut reasons = Vec::new();
     for (nth, seed) in seeds.iter().enumerate() {
-        let ours = format!("{seed} {:032x}", worker.run(*seed).chain);
+        let ours = format!("{seed} {}", worker.run(*seed).chain);
         if theirs.get(nth) == Some(&ours) {
             continue;
         }
         let whole = ask(program, job, &[*seed], true)?;
         let parted = crate::run::host::fresh(|| job.worker().links(*seed)).1;
-        let line = |(seen, link): &(Seen, u128)| format!("{} {} {link:032x}", seen.step, seen.at.0);
+        let line = |(seen, link): &(Seen, Chain)| format!("{} {} {link}", seen.step, seen.at.0);
         let step = parted.iter().enumerate().find(|(n, ours)| whole.get(*n) != Some(&line(ours)));
         let step = step.map_or_else(|| "its end".to_owned(), |(_, (seen, _))| format!("step {}", seen.step));
         reasons.push(format!(

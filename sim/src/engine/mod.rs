@@ -141,7 +141,7 @@ impl<P: Protocol> Engine<P> {
         self.born.clear();
         self.streams.clear();
         self.links.clear();
-        let memory = if plan.scenario.profile.replay > 0 { MEMORY } else { 0 };
+        let memory = memory(&plan.scenario.profile);
         let mut run = Run {
             world: World::new(protocol.clone(), memory),
             engine: self,
@@ -163,6 +163,11 @@ impl<P: Protocol> Engine<P> {
         let Run { world, events, healed_at, now, .. } = run;
         Finished { violation, world, events, healed_at, ended_at: now }
     }
+}
+
+/// How many delivered datagrams the network keeps in runs under this profile.
+pub fn memory(profile: &Profile) -> usize {
+    if profile.replay > 0 { MEMORY } else { 0 }
 }
 
 /// What of a node the plan has changed, to be undone when faults end.

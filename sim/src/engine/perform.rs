@@ -4,7 +4,7 @@
 use super::{Obstacle, Run, Stop, Ticker, Waiting, Watch, draw, draw::purpose, watch::Recorder};
 use onceward_core::{ConnId, NodeId};
 use onceward_model::{
-    scenario::{Entry, Mode, NotPossible, OpKind, Planned, Replayed, replay_exact},
+    scenario::{Entry, Mode, NotPossible, OpKind, Planned, Replayed, locate, replay_exact},
     world::{Applied, Choice, ChoiceOf, Key, Protocol, Seen, Side, Violation, disk::Damage, disk::Outcome},
 };
 
@@ -23,7 +23,13 @@ impl<P: Protocol, W: Watch<P>, T: Ticker> Run<'_, P, W, T> {
         let seen = Seen { step: self.world.steps() + 1, at: self.now };
         self.watch.choice(&self.world, seen, key, choice);
         let mut recorder = Recorder { born: &mut self.engine.born, watch: &mut *self.watch };
-        let applied = self.world.apply(self.now, choice, key, &mut recorder)?;
+        let applied = match self.world.apply(self.now, choice, key, &mut recorder) {
+            Ok(applied) => applied,
+            Err(violation) => {
+                self.watch.broke();
+                return Err(violation.into());
+            }
+        };
         self.plan_born();
         if applied == Applied::Done {
             self.events += 1;
@@ -220,17 +226,27 @@ impl<P: Protocol, W: Watch<P>, T: Ticker> Run<'_, P, W, T> {
         if self.limits.until.is_some_and(|until| self.world.steps() >= until) {
             return Err(Stop::Enough);
         }
+        let meant = match &entry.what {
+            Planned::Do(choice) => Some(choice.clone()),
+            Planned::Step(label) => locate(&self.world, label),
+            Planned::Next(..) => None,
+        };
+        let seen = Seen { step: self.world.steps() + 1, at: self.now };
+        if let Some(choice) = &meant {
+            self.watch.choice(&self.world, seen, Key::ANY, choice);
+        }
         let mut recorder = Recorder { born: &mut self.engine.born, watch: &mut *self.watch };
         let step = std::slice::from_ref(entry);
         let replayed = replay_exact(&mut self.world, step, Mode::Replay, &mut recorder);
         self.events += 1;
         match replayed {
-            Ok(Replayed { violation: Some((_, violation)), .. }) => Err(violation.into()),
+            Ok(Replayed { violation: Some((_, violation)), .. }) => {
+                self.watch.broke();
+                Err(violation.into())
+            }
             Ok(_) => {
                 self.plan_born();
-                if let Planned::Do(choice) = &entry.what {
-                    self.follow(choice);
-                }
+                meant.iter().for_each(|choice| self.follow(choice));
                 Ok(())
             }
             Err(error) => {

@@ -11,6 +11,9 @@ pub trait Watch<P: Protocol>: Sink<P> {
     #[inline]
     fn choice(&mut self, _world: &World<P>, _seen: Seen, _key: Key, _choice: &ChoiceOf<P>) {}
 
+    /// The choice that was announced last has happened and broke a promise.
+    fn broke(&mut self) {}
+
     /// An interesting place was reached.
     #[inline]
     fn mark(&mut self, _mark: &'static str) {}

@@ -6,9 +6,9 @@ mod swarm;
 
 pub use swarm::{Drawn, draw};
 
-use crate::hash::Collector;
 use onceward_model::{
     scenario::{Entry, Planned, Scenario},
+    trace::Collector,
     world::{Choice, Key, Protocol},
 };
 use std::hash::{Hash, Hasher};
@@ -49,7 +49,7 @@ impl<'a, P: Protocol> Rooted<'a, P> {
 }
 
 fn fingerprint<P: Protocol>(entry: &Entry<P>) -> u64 {
-    let mut hasher = Collector::default();
+    let mut hasher = Collector::new();
     hasher.write_u64(entry.at.0);
     match &entry.what {
         // The number of a call depends on the calls before it: it is no part of what the entry says.

@@ -2,6 +2,7 @@
 //! people read it.
 
 use crate::run::{Job, Replay};
+use onceward_model::trace;
 use std::{
     collections::BTreeMap,
     fs, io,
@@ -33,7 +34,7 @@ impl Files {
             let root = self.root.join(&folder);
             fs::create_dir_all(&root)?;
             fs::write(root.join("plan.scenario"), &run.plan)?;
-            fs::write(root.join("trace.txt"), &run.trace)
+            fs::write(root.join("run.trace"), trace::write(&run.trace))
         };
         write().ok().map(|()| self.shown.join(folder).join("plan.scenario"))
     }

@@ -1,15 +1,19 @@
 //! Something that can be run under many seeds: a written scenario, or the plans that each seed draws. A job hides the
 //! protocol's types, so that batches, commands and reports are written once for all systems.
 
-use super::{NEVER_PANICS, Outcome, chain::Chain, host, narrator::Narrator, panics};
+use super::{
+    NEVER_PANICS, Outcome, host, panics,
+    watch::{Glance, Record},
+};
 use crate::{
-    engine::{Engine, Finished, Limits, Watch},
+    engine::{self, Engine, Finished, Limits, Watch},
     plan::{self, Rooted},
 };
 use onceward_core::{Dur, NodeId};
 use onceward_model::{
     scenario::{self, Expect, Scenario, ScenarioError},
     system::System,
+    trace::{Chain, Recorder, Trace, TraceHeader},
     world::{Protocol, Seen, Violation},
 };
 use std::{marker::PhantomData, sync::Arc};
@@ -53,7 +57,7 @@ pub trait Worker {
     fn run(&mut self, seed: u64) -> Outcome;
 
     /// Runs one seed and keeps each link of its chain.
-    fn links(&mut self, seed: u64) -> (Outcome, Vec<(Seen, u128)>);
+    fn links(&mut self, seed: u64) -> (Outcome, Vec<(Seen, Chain)>);
 
     /// Runs one seed, up to a step if one is named, and keeps what people want to see of it.
     fn replay(&mut self, seed: u64, until: Option<u64>, inspect: Option<&str>) -> Result<Replay, String>;
@@ -67,7 +71,7 @@ pub struct Replay {
     /// The plan as scenario text.
     pub plan: String,
     /// The run, step by step.
-    pub trace: String,
+    pub trace: Trace,
     /// The state of the node that was asked for.
     pub inspected: Option<String>,
 }
@@ -249,47 +253,53 @@ impl<S: System> Runner<S> {
 }
 
 impl<S: System> Runner<S> {
-    fn outcome(&mut self, seed: u64, mut chain: Chain) -> (Outcome, Chain) {
-        let finished = self.watched(seed, &mut chain);
-        let outcome = summary::<S>(seed, &finished, &mut chain);
-        (outcome, chain)
+    fn outcome(&mut self, seed: u64, mut glance: Glance) -> (Outcome, Glance) {
+        let finished = self.watched(seed, &mut glance);
+        let outcome = outcome::<S>(seed, &finished, &mut glance);
+        (outcome, glance)
     }
 }
 
-fn summary<S: System>(
+fn outcome<S: System>(
     seed: u64,
     finished: &Result<Finished<S::Protocol>, Violation>,
-    chain: &mut Chain,
+    glance: &mut Glance,
 ) -> Outcome {
     let (violation, events, ended_at) = match finished {
         Ok(finished) => (finished.violation.clone(), finished.events, finished.ended_at),
-        Err(violation) => (Some(violation.clone()), chain.steps, chain.at),
+        Err(violation) => (Some(violation.clone()), glance.last.step, glance.last.at),
     };
-    let marks = std::mem::take(&mut chain.marks);
-    Outcome { seed, violation, events, simulated: Dur(ended_at.0), chain: chain.last, marks }
+    let marks = std::mem::take(&mut glance.marks);
+    Outcome { seed, violation, events, simulated: Dur(ended_at.0), chain: glance.hash.chain(), marks }
 }
 
 impl<S: System> Worker for Runner<S> {
     fn run(&mut self, seed: u64) -> Outcome {
-        self.outcome(seed, Chain::default()).0
+        self.outcome(seed, Glance::default()).0
     }
 
-    fn links(&mut self, seed: u64) -> (Outcome, Vec<(Seen, u128)>) {
-        let (outcome, chain) = self.outcome(seed, Chain::keeping());
-        (outcome, chain.links.unwrap_or_default())
+    fn links(&mut self, seed: u64) -> (Outcome, Vec<(Seen, Chain)>) {
+        let (outcome, glance) = self.outcome(seed, Glance::keeping());
+        (outcome, glance.links.unwrap_or_default())
     }
 
     fn replay(&mut self, seed: u64, until: Option<u64>, inspect: Option<&str>) -> Result<Replay, String> {
-        self.until = until;
-        let (plan, protocol) = self.prepare(seed, |_, prepared| {
-            let Prepared { protocol, plan, .. } = prepared;
-            (scenario::print(&*protocol, plan.scenario), protocol)
+        let recorder = self.prepare(seed, |_, Prepared { protocol, plan, .. }| {
+            let header = TraceHeader {
+                build: format!("onceward-sim {}", env!("CARGO_PKG_VERSION")),
+                seed,
+                memory: engine::memory(&plan.scenario.profile),
+                scenario: scenario::print(&*protocol, plan.scenario),
+            };
+            Recorder::new(&protocol, header)
         })?;
-        let mut narrator = Narrator::new(&protocol);
-        let finished = self.watched(seed, &mut narrator);
+        let plan = recorder.header().scenario.clone();
+        let mut record = Record::new(recorder);
+        self.until = until;
+        let finished = self.watched(seed, &mut record);
         self.until = None;
-        let (mut chain, trace) = narrator.finish();
-        let outcome = summary::<S>(seed, &finished, &mut chain);
+        let (mut glance, trace) = record.finish(finished.as_ref().ok().map(|finished| &finished.world));
+        let outcome = outcome::<S>(seed, &finished, &mut glance);
         let inspected = match (inspect, &finished) {
             (Some(name), Ok(finished)) => Some(inspected(finished, name)?),
             _ => None,

@@ -1,13 +1,12 @@
 //! Runs of one seed, from a plan to an outcome: where they happen, what is remembered of them, and how two runs are
 //! compared. What is promised is not decided here.
 
-mod chain;
 mod compare;
 pub mod host;
 mod job;
-mod narrator;
 mod outcome;
 pub(crate) mod panics;
+mod watch;
 
 pub use compare::{Difference, compare};
 pub use job::{Job, Replay, ScenarioJob, SwarmJob, Worker};

@@ -2,7 +2,7 @@
 
 use crate::engine::Marks;
 use onceward_core::Dur;
-use onceward_model::world::Violation;
+use onceward_model::{trace::Chain, world::Violation};
 use std::fmt;
 
 /// The promise that every engine checks for every machine: no input makes it panic.
@@ -20,7 +20,7 @@ pub struct Outcome {
     /// Simulated time.
     pub simulated: Dur,
     /// The last link of the step-hash chain: equal chains, equal behaviour.
-    pub chain: u128,
+    pub chain: Chain,
     /// The interesting places that were reached.
     pub marks: Marks,
 }
