@@ -198,13 +198,17 @@ fn crashes() -> NamedScope<Toy> {
 fn leases() -> NamedScope<Toy> {
     let reader = vec![(NodeId(1), Request::Read), (NodeId(1), Request::Read)];
     let writer = vec![(NodeId(2), Request::Add)];
-    let budget =
-        Budget::none().with(Resource::Tick, UNLIMITED).with(Resource::Clock, 1).with(Resource::Kill, 1);
+    let e = |n: &str| std::env::var(n).unwrap().parse().unwrap();
+    let budget = Budget::none()
+        .with(Resource::Tick, UNLIMITED)
+        .with(Resource::Fire, e("F"))
+        .with(Resource::Clock, e("C"))
+        .with(Resource::Kill, e("K"));
     NamedScope {
         name: "leases",
         about: "one client reads twice, another adds; one clock runs at half speed, one kill; unbounded time",
-        header: header(2, "4ms"),
-        protocol: Arc::new(Toy { clients: 2, lease: Dur::millis(4), retry: Dur::millis(2) }),
+        header: header(2, "2ms"),
+        protocol: Arc::new(Toy { clients: 2, lease: Dur::millis(2), retry: Dur::millis(2) }),
         scope: Scope {
             budget,
             clocks: vec![ClockChange::Drift(-500_000)],
