@@ -21,13 +21,27 @@ const BLOCK: usize = 512;
 
 /// What the expansion of states found, in order.
 enum Found<P: Protocol> {
-    State { step: u32, print: u64, flags: u8, world: World<P> },
+    State {
+        step: u32,
+        print: u64,
+        flags: u8,
+        world: World<P>,
+    },
     /// A move that happens of itself leads to this fingerprint.
     Recovers(u64),
-    Mark { step: u32, mark: &'static str },
-    Broken { step: u32, generated: u64, violation: Violation },
+    Mark {
+        step: u32,
+        mark: &'static str,
+    },
+    Broken {
+        step: u32,
+        generated: u64,
+        violation: Violation,
+    },
     /// The next state is expanded.
-    Expanded { generated: u64 },
+    Expanded {
+        generated: u64,
+    },
 }
 
 /// Reads what is known and expands states.
@@ -61,11 +75,7 @@ struct Explorer<'a, P: Protocol> {
 }
 
 /// Explores a scope.
-pub fn explore<P: Protocol>(
-    protocol: &Arc<P>,
-    scope: &Scope<Req<P>>,
-    limits: &Limits,
-) -> CheckReport<P> {
+pub fn explore<P: Protocol>(protocol: &Arc<P>, scope: &Scope<Req<P>>, limits: &Limits) -> CheckReport<P> {
     let skip_no_ops = scope.reductions.no_op_deliveries && !limits.recovery;
     let explorer = Explorer {
         protocol,
@@ -202,7 +212,8 @@ impl<P: Protocol> Explorer<'_, P> {
                     self.next.push(world);
                 }
                 Found::Recovers(print) => {
-                    if let (Some(recoveries), Some(target)) = (&mut self.recoveries, self.visited.get(print)) {
+                    if let (Some(recoveries), Some(target)) = (&mut self.recoveries, self.visited.get(print))
+                    {
                         recoveries.add(target);
                     }
                 }

@@ -54,8 +54,7 @@ impl Default for Limits {
 pub fn run_named<S: System>(named: &NamedScope<S::Protocol>, limits: &Limits) -> CheckReport<S::Protocol> {
     let mut report = explore(&named.protocol, &named.scope, limits);
     report.name = format!("{} {}", S::NAME, named.name);
-    report.missing =
-        S::marks().iter().copied().filter(|mark| !report.reached.contains_key(mark)).collect();
+    report.missing = S::marks().iter().copied().filter(|mark| !report.reached.contains_key(mark)).collect();
     // A recovery check explores more, and a violation less, than what is pinned.
     let whole = matches!(report.verdict, Verdict::Exhausted) && !limits.recovery;
     report.pinned = named.pinned.filter(|_| whole);

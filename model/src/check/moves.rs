@@ -2,7 +2,9 @@
 //! so that all of them see one graph. Here, too, is the reduction that looks at a step's outcome: a delivery or a timer
 //! that changes nothing but its own absence is no step.
 
-use crate::world::{Applied, Bound, Choice, ChoiceOf, Key, Protocol, Req, Scope, Seen, Sink, Violation, When, World};
+use crate::world::{
+    Applied, Bound, Choice, ChoiceOf, Key, Protocol, Req, Scope, Seen, Sink, Violation, When, World,
+};
 use onceward_core::{Action, Clock, NodeAction, NodeId};
 use std::fmt;
 
@@ -63,7 +65,12 @@ pub(super) enum Next<P: Protocol> {
 
 impl<P: Protocol> Graph<'_, P> {
     /// Lists the moves of a state in a fixed order.
-    pub(super) fn moves(&self, world: &World<P>, choices: &mut Vec<ChoiceOf<P>>, out: &mut Vec<Move<P>>) -> Bound {
+    pub(super) fn moves(
+        &self,
+        world: &World<P>,
+        choices: &mut Vec<ChoiceOf<P>>,
+        out: &mut Vec<Move<P>>,
+    ) -> Bound {
         out.clear();
         let bound = world.enabled(self.scope, choices);
         out.extend(choices.drain(..).map(Move::Do));
@@ -103,7 +110,9 @@ impl<P: Protocol> Graph<'_, P> {
             Err(violation) => Next::Broken(violation),
             Ok(Applied::Done) => {
                 let same = |node| {
-                    !watch.acted && world.host(node).node == next.host(node).node && world.ghost() == next.ghost()
+                    !watch.acted
+                        && world.host(node).node == next.host(node).node
+                        && world.ghost() == next.ghost()
                 };
                 if alone.is_some_and(same) { Next::Nothing } else { Next::State(next) }
             }

@@ -7,6 +7,7 @@ use super::{
     report::{Path, Step},
 };
 use crate::{
+    scenario::{exact, label},
     world::{Applied, Key, Nobody, Protocol, Req, Scope, Time, Violation, World},
 };
 use std::sync::Arc;
@@ -74,7 +75,8 @@ pub(super) fn tell<P: Protocol>(
             at = at.after(scope.tick);
             continue;
         };
-        steps.push(Step { at, choice: choice.clone(), label: format!("{choice:?}") });
+        let entry = exact(&world, at, choice);
+        steps.push(Step { at, choice: choice.clone(), label: label(&world, choice), entry });
         match world.apply(at, choice, Key::ANY, &mut Nobody) {
             Ok(Applied::Done) => {}
             Ok(Applied::Stale | Applied::Blocked) => break,

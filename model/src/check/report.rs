@@ -2,7 +2,10 @@
 //! bound is not a proof, and says what cut it.
 
 use super::Move;
-use crate::world::{ChoiceOf, Protocol, Time, Violation};
+use crate::{
+    scenario::{Entry, Expect, Header, Profile, Scenario, print_span},
+    world::{ChoiceOf, Protocol, Time, Violation},
+};
 use onceward_core::Dur;
 use std::{collections::BTreeMap, fmt, time::Duration};
 
@@ -43,6 +46,30 @@ pub struct Step<P: Protocol> {
     pub choice: ChoiceOf<P>,
     /// How scenario text calls it in that state.
     pub label: String,
+    /// The line of scenario text that performs it in that state.
+    pub entry: Entry<P>,
+}
+
+impl<P: Protocol> Path<P> {
+    /// The path as a scenario: exact steps, nothing random.
+    pub fn scenario(&self, header: &Header, about: impl Into<String>, expect: Expect) -> Scenario<P> {
+        Scenario {
+            about: about.into(),
+            header: header.clone(),
+            profile: Profile::none(),
+            seed: 0,
+            entries: self.steps.iter().map(|step| step.entry.clone()).collect(),
+            expect: vec![expect],
+        }
+    }
+}
+
+impl<P: Protocol> Counterexample<P> {
+    /// The counterexample as a scenario that expects the violation.
+    pub fn scenario(&self, header: &Header) -> Scenario<P> {
+        let Violation { promise, what, .. } = &self.violation;
+        self.path.scenario(header, what.as_str(), Expect::Violates((*promise).into()))
+    }
 }
 
 /// What was found out about recoverability.
@@ -129,7 +156,8 @@ impl<P: Protocol> fmt::Display for CheckReport<P> {
             self.depth,
             Grouped(self.frontier_peak)
         )?;
-        let resident = self.resident.map(|bytes| format!(" (process peak {})", Size(bytes))).unwrap_or_default();
+        let resident =
+            self.resident.map(|bytes| format!(" (process peak {})", Size(bytes))).unwrap_or_default();
         writeln!(f, "  memory     {} of tables{resident}", Size(self.table_bytes))?;
         writeln!(f, "  collision  {:.1e} chance that two states were taken for one", self.collision)?;
         if let Some(Recovery { decided, undecided }) = self.recovery {
@@ -147,7 +175,10 @@ impl<P: Protocol> fmt::Display for CheckReport<P> {
         }
         if let Some((unique, generated)) = self.pinned.filter(|_| !self.counts_as_pinned()) {
             let (unique, generated) = (Grouped(unique), Grouped(generated));
-            writeln!(f, "  changed    {unique} unique, {generated} generated are pinned: review the difference")?;
+            writeln!(
+                f,
+                "  changed    {unique} unique, {generated} generated are pinned: review the difference"
+            )?;
         }
         write!(f, "  time       {:.2} s, {} states/s", self.elapsed.as_secs_f64(), Grouped(rate as u64))
     }
@@ -161,7 +192,7 @@ impl<P: Protocol> fmt::Display for Counterexample<P> {
             writeln!(f, "    step {:<3} {what}", seen.step)?;
         }
         for (n, step) in self.path.steps.iter().enumerate() {
-            writeln!(f, "  {:>3}. at {:<8} {}", n + 1, Span(Dur(step.at.0)).to_string(), step.label)?;
+            writeln!(f, "  {:>3}. at {:<8} {}", n + 1, print_span(Dur(step.at.0)), step.label)?;
         }
         if !self.replays {
             writeln!(f, "  this happens only while clocks are re-based: the protocol's `rebase` is wrong")?;
@@ -194,18 +225,6 @@ impl fmt::Display for Size {
             n if n >= 1 << 30 => write!(f, "{:.1} GiB", n as f64 / (1u64 << 30) as f64),
             n if n >= 1 << 20 => write!(f, "{:.1} MiB", n as f64 / (1u64 << 20) as f64),
             n => write!(f, "{} KiB", n.div_ceil(1 << 10)),
-        }
-    }
-}
-
-struct Span(Dur);
-
-impl fmt::Display for Span {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.0 {
-            n if n % 1_000_000 == 0 => write!(f, "{}ms", n / 1_000_000),
-            n if n % 1_000 == 0 => write!(f, "{}us", n / 1_000),
-            n => write!(f, "{n}ns"),
         }
     }
 }
