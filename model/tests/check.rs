@@ -89,7 +89,7 @@ fn reductions_change_no_verdict_and_no_witness_length() {
 #[test]
 fn rebasing_changes_no_verdict_and_no_witness_length() {
     let mut named = scope("drift");
-    named.scope.budget = named.scope.budget.with(Resource::Tick, 4).with(Resource::Clock, 0);
+    named.scope.budget = named.scope.budget.with(Resource::Tick, 3).with(Resource::Clock, 0);
     let [with, without] = [true, false].map(|rebase| {
         named.scope.reductions.rebase = rebase;
         explore(&named.protocol, &named.scope, &Limits::default())
