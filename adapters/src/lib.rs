@@ -2,7 +2,8 @@
 //! and the `onceward` command.
 //!
 //! The machines live in `onceward-core` and are pure. This crate gives them a world: [`driver`] turns their actions
-//! into file operations and the completions into inputs.
+//! into file operations and the completions into inputs; [`store`] is the event store for programs. Start at
+//! [`EventStore`].
 #![forbid(unsafe_code)]
 
 #[cfg(not(unix))]
@@ -12,3 +13,11 @@ compile_error!(
 
 pub mod driver;
 pub mod mutants;
+pub mod store;
+
+pub use driver::call::Lost;
+pub use onceward_core::log::api::{
+    BadName, Cut, Damage, Event, EventId, Expected, Filter, Frontier, Frontiers, Hash256, Head, Hlc, Key,
+    Name, NewEvent, Part, Phase, Promise, Query, Receipt, Recovered, Refusal, Status, Verified,
+};
+pub use store::{Append, Error, EventStore, OpenError, Options, Page, Pending, Subscription, query};

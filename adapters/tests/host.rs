@@ -21,7 +21,7 @@ use support::counter::{Ask, Counter, Told};
 type Hosted = Host<Counter>;
 
 fn start(folder: &tempfile::TempDir, options: Options) -> Hosted {
-    Host::start(Files::open(folder.path()).unwrap(), options, Counter::default).unwrap()
+    Host::start(Files::open(folder.path()).unwrap(), options, |_, _| (), Counter::default).unwrap()
 }
 
 fn add(text: &'static str) -> Ask {

@@ -121,6 +121,8 @@ impl<R> Call<R> {
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
+                // Whoever has not begun it yet need not.
+                *state = State::Taken;
                 return Err(Lost::Late);
             }
             let woken = self.slot.answered.wait_timeout(state, left);

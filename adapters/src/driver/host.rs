@@ -19,7 +19,7 @@ use super::metrics::{Metrics, NoMetrics};
 use super::port::{HostPort, nanos};
 use super::record::Recorder;
 use super::supervise::{Restart, Supervisor};
-use onceward_core::{CallId, ClientId, Mono, Never, Node};
+use onceward_core::{CallId, ClientId, Dur, Mono, Never, Node};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -65,18 +65,21 @@ struct Shared<N: Node> {
     background: Condvar,
     /// Locked by the leader only.
     led: Mutex<Led<N>>,
+    age: fn(&mut N::Request, Dur),
     origin: Instant,
     bound: usize,
 }
 
 struct Led<N: Node> {
     engine: Engine<N, HostPort, Box<dyn FnMut() -> N + Send>>,
-    /// Calls on their way from the inbox to the engine; empty between two turns.
-    taken: Vec<Waiting<N>>,
+    /// Calls on their way from the inbox to the engine; both are empty between two turns.
+    taken: Vec<(Mono, Waiting<N>)>,
+    calls: Vec<Waiting<N>>,
 }
 
 struct Inbox<N: Node> {
-    calls: Vec<Waiting<N>>,
+    /// Calls, and when each was made.
+    calls: Vec<(Mono, Waiting<N>)>,
     /// How many calls there were: each one's number is its own.
     count: u64,
     leading: bool,
@@ -103,13 +106,15 @@ where
     N::Request: Send,
     N::Response: Send,
 {
-    /// Starts a node on a folder. `make` gives the node of each incarnation.
+    /// Starts a node on a folder. `make` gives the node of each incarnation. `age` is told how long a request has waited
+    /// before the node sees it: to shorten a deadline that it carries.
     ///
     /// # Errors
     /// If the system gives no thread.
     pub fn start(
         files: Files,
         options: Options,
+        age: fn(&mut N::Request, Dur),
         make: impl FnMut() -> N + Send + 'static,
     ) -> std::io::Result<Host<N>> {
         let origin = Instant::now();
@@ -128,7 +133,8 @@ where
         let shared = Arc::new(Shared {
             inbox: Mutex::new(inbox),
             background: Condvar::new(),
-            led: Mutex::new(Led { engine, taken: Vec::new() }),
+            led: Mutex::new(Led { engine, taken: Vec::new(), calls: Vec::new() }),
+            age,
             origin,
             bound: options.inbox,
         });
@@ -203,6 +209,10 @@ impl<N: Node<Message = Never>> Shared<N> {
         self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn now(&self) -> Mono {
+        Mono(nanos(self.origin.elapsed()))
+    }
+
     /// Leaves a call for the leader. Whether the caller is that leader now, which it must have offered to be.
     fn enqueue(&self, request: N::Request, caller: &Arc<Slot<N::Response>>, would_lead: bool) -> bool {
         let mut inbox = self.lock();
@@ -220,7 +230,7 @@ impl<N: Node<Message = Never>> Shared<N> {
         }
         inbox.count += 1;
         let call = CallId { client: ClientId(0), number: inbox.count };
-        inbox.calls.push(Waiting { call, request, caller: caller.clone() });
+        inbox.calls.push((self.now(), Waiting { call, request, caller: caller.clone() }));
         if inbox.leading {
             return false;
         }
@@ -238,7 +248,7 @@ impl<N: Node<Message = Never>> Shared<N> {
         let mut inbox = self.lock();
         loop {
             if !inbox.leading {
-                let now = Mono(nanos(self.origin.elapsed()));
+                let now = self.now();
                 let due = inbox.due.is_some_and(|at| at <= now);
                 if inbox.stopping {
                     inbox.leading = true;
@@ -270,10 +280,18 @@ impl<N: Node<Message = Never>> Shared<N> {
     /// `leading`, which is cleared again.
     fn lead(&self, mine: Option<&Slot<N::Response>>) {
         let mut led = self.led.lock().unwrap_or_else(PoisonError::into_inner);
-        let Led { engine, taken } = &mut *led;
+        let Led { engine, taken, calls } = &mut *led;
         loop {
             std::mem::swap(&mut self.lock().calls, taken);
-            let turn = engine.turn(taken);
+            if !taken.is_empty() {
+                let now = self.now();
+                // What was given up before anybody saw it need not be done.
+                for (asked, mut waiting) in taken.drain(..).filter(|(_, waiting)| waiting.caller.is_open()) {
+                    (self.age)(&mut waiting.request, now.since(asked));
+                    calls.push(waiting);
+                }
+            }
+            let turn = engine.turn(calls);
             let served = mine.is_some_and(|slot| !slot.is_open());
             let mut inbox = self.lock();
             if !served && !inbox.stopping && (turn.more || !inbox.calls.is_empty()) {
@@ -297,7 +315,7 @@ impl<N: Node<Message = Never>> Shared<N> {
     fn end(&self) {
         self.led.lock().unwrap_or_else(PoisonError::into_inner).engine.end();
         let calls = std::mem::take(&mut self.lock().calls);
-        for waiting in calls {
+        for (_, waiting) in calls {
             waiting.caller.answer(Err(Lost::Closed));
         }
     }

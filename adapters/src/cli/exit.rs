@@ -1,0 +1,77 @@
+//! How the command ends. Decides the exit code of every error; scripts rely on these numbers.
+
+use onceward::store::BackupError;
+use onceward::{Error, OpenError, Refusal};
+
+/// Exit codes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub(super) enum Exit {
+    /// Done.
+    Done = 0,
+    /// Anything that has no number of its own.
+    Failed = 1,
+    // 2 is what the argument parser uses.
+    /// There is no store.
+    Missing = 3,
+    /// Another process has it open.
+    Locked = 4,
+    /// The folder holds something else.
+    Foreign = 5,
+    /// The store is damaged.
+    Damaged = 6,
+    /// The store refused; nothing was changed.
+    Refused = 7,
+    /// It may have been done or not.
+    Unknown = 8,
+}
+
+/// For the help.
+pub(super) const HELP: &str = "\
+Exit codes:
+  0  done
+  1  failed: the message says how
+  2  the arguments make no sense
+  3  there is no store in that folder
+  4  the store is in use by another process
+  5  the folder holds something that is not a store
+  6  the store is damaged
+  7  the store refused; nothing was changed
+  8  the outcome is unknown: it may have been done; a retry with the same key finds out";
+
+impl Exit {
+    /// The exit code of an error.
+    pub(super) fn of(error: &anyhow::Error) -> Exit {
+        let mut causes = error.chain();
+        causes.find_map(Exit::of_cause).unwrap_or(Exit::Failed)
+    }
+
+    fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
+        use onceward::driver::files::OpenError as FolderError;
+        if let Some(error) = cause.downcast_ref::<OpenError>() {
+            return Some(match error {
+                OpenError::Folder(FolderError::Missing { .. }) | OpenError::NoStore { .. } => Exit::Missing,
+                OpenError::Folder(FolderError::Locked { .. }) => Exit::Locked,
+                OpenError::Folder(FolderError::NotAFolder { .. }) | OpenError::Foreign { .. } => {
+                    Exit::Foreign
+                }
+                OpenError::Damaged { .. } => Exit::Damaged,
+                _ => Exit::Failed,
+            });
+        }
+        if let Some(error) = cause.downcast_ref::<Error>() {
+            return Some(match error {
+                Error::Refused(Refusal::Damaged(_)) => Exit::Damaged,
+                error if error.outcome_unknown() => Exit::Unknown,
+                Error::Refused(_) | Error::Bad(_) => Exit::Refused,
+                Error::Lost(_) | Error::Unexpected(_) => Exit::Failed,
+            });
+        }
+        if let Some(BackupError::Exists(_)) = cause.downcast_ref::<BackupError>() {
+            return Some(Exit::Refused);
+        }
+        // Whoever read our output has had enough.
+        let broken = |error: &std::io::Error| error.kind() == std::io::ErrorKind::BrokenPipe;
+        cause.downcast_ref::<std::io::Error>().is_some_and(broken).then_some(Exit::Done)
+    }
+}

@@ -1,0 +1,121 @@
+//! The command line: what can be asked for, and who does it. Decides arguments and help texts; everything about events
+//! is the library's.
+
+mod append;
+mod exit;
+mod import;
+mod inspect;
+mod log;
+mod output;
+mod read;
+
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use exit::Exit;
+use onceward::store::Create;
+use onceward::{EventStore, OpenError, Options};
+use output::Output;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+#[derive(Parser, Debug)]
+#[command(name = "onceward", version, about = "A durable, exactly-once event store", after_help = exit::HELP)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// Print results and errors as JSON, one object a line
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Work with a store of events in a folder
+    #[command(subcommand, after_help = exit::HELP)]
+    Log(Box<LogCommand>),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Subcommand, Debug)]
+enum LogCommand {
+    /// Append one event; the store is made if there is none
+    Append(append::Append),
+    /// Append each line of a file as an event; the store is made if there is none
+    #[command(after_long_help = import::HELP)]
+    Import(import::Import),
+    /// Print events: payloads as they are, a newline after each that an import did not find without one
+    Read(read::Read),
+    /// Print the last events
+    Tail(read::Tail),
+    /// Read everything back and check every checksum, hash chain and digest
+    Verify(Store),
+    /// Print how a store is and what its recovery found
+    Stats(Store),
+    /// Copy a store into a new folder and verify the copy
+    Backup(inspect::Backup),
+}
+
+/// A store that must be there.
+#[derive(Args, Debug)]
+struct Store {
+    /// The store's folder
+    store: PathBuf,
+}
+
+/// Largest payload that the command takes, in bytes.
+const PAYLOAD: u32 = 16 << 20;
+
+/// Runs the command of this process's arguments.
+pub(crate) fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let output = Output::new(cli.json);
+    log::install();
+    let result = match cli.command {
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "onceward", &mut std::io::stdout());
+            Ok(())
+        }
+        Command::Log(command) => match *command {
+            LogCommand::Append(command) => command.run(&output),
+            LogCommand::Import(command) => command.run(&output),
+            LogCommand::Read(command) => command.run(&output),
+            LogCommand::Tail(command) => command.run(&output),
+            LogCommand::Verify(store) => inspect::verify(&store, &output),
+            LogCommand::Stats(store) => inspect::stats(&store, &output),
+            LogCommand::Backup(command) => command.run(&output),
+        },
+    };
+    let code = match result {
+        Ok(()) => Exit::Done,
+        Err(error) => {
+            let exit = Exit::of(&error);
+            if exit != Exit::Done {
+                output.error(&error, exit);
+            }
+            exit
+        }
+    };
+    ExitCode::from(code as u8)
+}
+
+fn open(folder: &Path, create: Create) -> Result<EventStore, OpenError> {
+    let mut options = Options { create, ..Options::default() };
+    options.config.payload_bytes = PAYLOAD;
+    options.config.request_bytes = options.config.request_bytes.max(PAYLOAD);
+    options.config.queue_bytes = options.config.queue_bytes.max(u64::from(PAYLOAD));
+    options.config.segments.queue_bytes = options.config.segments.queue_bytes.max(2 * u64::from(PAYLOAD));
+    options.open(folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,227 @@
+//! How a store is opened. Decides what a folder must hold to be taken for a store, and waits until recovery has said
+//! what it found.
+
+use super::append::Ids;
+use super::scrub::Scrubber;
+use super::{EventStore, Inner};
+use crate::driver::call::Lost;
+use crate::driver::files::{self, Files};
+use crate::driver::host::{self, Host};
+use onceward_core::log::api::{Damage, Phase, Recovered, Request, Response};
+use onceward_core::log::segments::ConfigError;
+use onceward_core::log::store::{Config, EventStore as Machine};
+use onceward_core::{Dur, Path as StorePath};
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
+use std::time::Duration;
+
+/// How a store is opened.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// What to do where there is no store yet.
+    pub create: Create,
+    /// The bounds of the machine. Its folder is the store's own, and the identity of a new store is random; both
+    /// fields are ignored.
+    pub config: Config,
+    /// How the machine is hosted.
+    pub host: host::Options,
+    /// How often to verify the whole store in the background; `None`: only when asked.
+    pub scrub: Option<Duration>,
+    /// How long [`EventStore::close`] may take.
+    pub close_within: Duration,
+}
+
+/// What to do where there is no store yet.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Create {
+    /// Make one.
+    #[default]
+    IfMissing,
+    /// Make one; refuse if there is one.
+    New,
+    /// Refuse.
+    Never,
+}
+
+/// Why a store cannot be opened. Nothing was changed, except where stated.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The configuration contradicts itself.
+    #[error("the configuration is not valid: {0}")]
+    Config(#[from] ConfigError),
+    /// The folder cannot be worked in.
+    #[error(transparent)]
+    Folder(#[from] files::OpenError),
+    /// There is no store in the folder.
+    #[error("there is no store in {}", .folder.display())]
+    NoStore {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// The folder holds something else.
+    #[error("{} is not a store: it holds {file:?}, and none of a store's files", .folder.display())]
+    Foreign {
+        /// The folder.
+        folder: PathBuf,
+        /// One of the files that no store has.
+        file: String,
+    },
+    /// There is a store already.
+    #[error("there is a store in {} already", .folder.display())]
+    Exists {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// The store is damaged.
+    #[error("the store in {} is damaged: {damage}", .folder.display())]
+    Damaged {
+        /// The folder.
+        folder: PathBuf,
+        /// What is damaged.
+        damage: Damage,
+    },
+    /// The machine failed in recovery. The folder is as a crash would have left it.
+    #[error("the store in {} could not be recovered: {source}", .folder.display())]
+    Failed {
+        /// The folder.
+        folder: PathBuf,
+        /// How.
+        source: Lost,
+    },
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            create: Create::default(),
+            config: Config::new(StorePath::root(), 0),
+            host: host::Options::default(),
+            scrub: None,
+            close_within: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Options {
+    /// Opens the store in this folder and waits until it is recovered.
+    ///
+    /// # Errors
+    /// If the folder is in use, holds something else, or holds a damaged store.
+    pub fn open(&self, folder: impl AsRef<Path>) -> Result<EventStore, OpenError> {
+        let folder = folder.as_ref();
+        let span = tracing::debug_span!("open", folder = %folder.display());
+        let _entered = span.enter();
+        let mut config = self.config.clone();
+        config.segments.folder = StorePath::root();
+        config.segments.store_id = Ids::new().next().0;
+        let fresh = Machine::new(config)?;
+        let files = match self.create {
+            Create::Never => Files::open(folder)?,
+            Create::IfMissing | Create::New => Files::create(folder)?,
+        };
+        self.judge(folder)?;
+
+        let failed = |source| OpenError::Failed { folder: folder.to_path_buf(), source };
+        let os = |source| files::OpenError::Os { folder: folder.to_path_buf(), source };
+        let host = Host::start(files, self.host.clone(), age, move || fresh.clone()).map_err(os)?;
+        let recovered = recover(&host, folder).map_err(|error| match error {
+            Refused::Lost(source) => failed(source),
+            Refused::Damaged(damage) => OpenError::Damaged { folder: folder.to_path_buf(), damage },
+        })?;
+        tracing::debug!(?recovered, "open");
+
+        // The scrub knows the store weakly: it must not keep it from being closed.
+        let itself: Arc<OnceLock<Weak<Inner>>> = Arc::default();
+        let scrubber = match self.scrub {
+            None => None,
+            Some(every) => {
+                let store = itself.clone();
+                let verify = move || store.get()?.upgrade().map(|inner| inner.host.call(Request::Verify));
+                Some(Scrubber::start(every, verify).map_err(os)?)
+            }
+        };
+        let inner = Arc::new(Inner {
+            host,
+            folder: folder.to_path_buf(),
+            recovered,
+            ids: Ids::new(),
+            close_within: self.close_within,
+            closed: Mutex::new(false),
+            scrubber,
+        });
+        itself.get_or_init(|| Arc::downgrade(&inner));
+        Ok(EventStore { inner })
+    }
+
+    /// Whether the folder is one to open; makes it one if that is asked for.
+    fn judge(&self, folder: &Path) -> Result<(), OpenError> {
+        let os = |source| files::OpenError::Os { folder: folder.to_path_buf(), source };
+        let (mut ours, mut foreign) = (false, None);
+        for entry in std::fs::read_dir(folder).map_err(os)? {
+            let name = entry.map_err(os)?.file_name();
+            if name == MARKER || Path::new(&name).extension().is_some_and(|extension| extension == SEGMENT) {
+                ours = true;
+            } else {
+                foreign.get_or_insert(name);
+            }
+        }
+        let folder = || folder.to_path_buf();
+        match (ours, foreign, self.create) {
+            (true, _, Create::IfMissing | Create::Never) => Ok(()),
+            (true, _, Create::New) => Err(OpenError::Exists { folder: folder() }),
+            (false, Some(file), _) => {
+                Err(OpenError::Foreign { folder: folder(), file: file.to_string_lossy().into_owned() })
+            }
+            (false, None, Create::Never) => Err(OpenError::NoStore { folder: folder() }),
+            (false, None, Create::IfMissing | Create::New) => Ok(mark(&folder()).map_err(os)?),
+        }
+    }
+}
+
+/// Makes an empty folder a store, durably: a store without events has no other file. Its contents are for people.
+fn mark(folder: &Path) -> std::io::Result<()> {
+    let mut file = File::create(folder.join(MARKER))?;
+    file.write_all(b"An Onceward event store. Read it with `onceward log`, and leave its files alone.\n")?;
+    file.sync_all()?;
+    File::open(folder)?.sync_all()
+}
+
+/// The file that every store has from its creation on.
+const MARKER: &str = "onceward.store";
+
+/// The ending of a segment's file name.
+const SEGMENT: &str = "seg";
+
+enum Refused {
+    Lost(Lost),
+    Damaged(Damage),
+}
+
+/// The machine counts an append's deadline from when it sees it, the caller from when it asked.
+fn age(request: &mut Request, waited: Dur) {
+    if let Request::Append { deadline: Some(deadline), .. } = request {
+        *deadline = Dur(deadline.0.saturating_sub(waited.0));
+    }
+}
+
+/// Waits until the machine has recovered.
+fn recover(host: &Host<Machine>, folder: &Path) -> Result<Recovered, Refused> {
+    // The store answers in every phase, and tells of a change of phase only when asked.
+    let mut pause = Duration::from_micros(20);
+    loop {
+        match host.ask(Request::Status).map_err(Refused::Lost)? {
+            Response::Status(status) => match status.phase {
+                Phase::Recovering => {}
+                Phase::Damaged(damage) => return Err(Refused::Damaged(damage)),
+                Phase::Ready | Phase::Full | Phase::Closing | Phase::Closed => {
+                    return Ok(status.recovery.unwrap_or_default());
+                }
+            },
+            other => tracing::error!(?other, folder = %folder.display(), "no status"),
+        }
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(Duration::from_millis(2));
+    }
+}
