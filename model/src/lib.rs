@@ -1,5 +1,6 @@
 //! The world that pure machines live in: fault models, scenarios, traces, promises and exhaustive checks.
 
+pub mod check;
 pub mod mutants;
 pub mod scenario;
 pub mod spec;

@@ -41,6 +41,12 @@ impl Client {
         self.known = self.known.map(|(sum, until)| (sum, back(until))).filter(|(_, until)| *until > Mono(0));
     }
 
+    /// Whether the acknowledgement of an add of this number means anything. If not now, then never: an acknowledged
+    /// number was used before, and is not used again.
+    pub(super) fn awaits(&self, done: u32) -> bool {
+        matches!(self.busy, Some(Busy::Adding(call)) if done == seq(call) || mutant!(StaleAckAccepted))
+    }
+
     fn conn(&self) -> ConnId {
         ConnId { initiator: self.me, number: 0 }
     }
@@ -97,9 +103,7 @@ impl Machine for Client {
     fn step(&mut self, clock: Clock, input: Input, out: &mut Vec<Action>) {
         match (input, self.busy) {
             (Input::Call(call, request), _) => self.call(clock, call, request, out),
-            (Input::Message(_, Msg::Added(done)), Some(Busy::Adding(call)))
-                if done == seq(call) || mutant!(StaleAckAccepted) =>
-            {
+            (Input::Message(_, Msg::Added(done)), _) if self.awaits(done) => {
                 self.answer(Response::Added, out);
             }
             (Input::Opened(conn), Some(Busy::Reading { .. })) => out.push(Action::Write(conn, Msg::Fetch)),

@@ -14,7 +14,7 @@ pub(super) const ADDS_COUNT_ONCE: &str = "adds-count-once";
 pub(super) const READS_GO_FORWARD: &str = "reads-go-forward";
 
 /// A cluster of one server and some clients.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Toy {
     /// How many client machines there are.
     pub clients: u16,
@@ -127,7 +127,7 @@ impl Protocol for Toy {
     }
 
     fn ignores_forever(&self, node: &ToyNode, _: NodeId, message: &MsgOf<Toy>) -> bool {
-        matches!((node, message), (ToyNode::Server(_), Msg::Added(_)) | (ToyNode::Client(_), Msg::Add(_)))
+        matches!((node, message), (ToyNode::Client(client), Msg::Added(done)) if !client.awaits(*done))
     }
 
     fn keeps_only_deadlines(&self) -> bool {

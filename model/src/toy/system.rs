@@ -4,7 +4,7 @@ use super::{Mutant, Request, Toy, protocol as promise};
 use crate::{
     scenario::Header,
     system::{Allowed, Mutant as KnownBug, NamedScope, Numbering, Problem, Promise, System, Verb, Word},
-    world::{Budget, Choice, ChoiceOf, ClockChange, Key, Resource, Scope, Time, UNLIMITED},
+    world::{Budget, Choice, ChoiceOf, ClockChange, Key, Resource, Scope, Time, UNLIMITED, disk::Faults},
 };
 use onceward_core::{CallId, ClientId, Dur, NodeId};
 use std::sync::Arc;
@@ -81,7 +81,7 @@ impl System for ToySystem {
 
     fn draw_header(key: Key) -> Header {
         let lease = if key.chance(0, 500_000) { "0ms" } else { "100ms" };
-        header(1 + key.below(1, 3) as u16, lease)
+        header(1 + key.below(1, 3) as u16, lease, "20ms")
     }
 
     fn draw_workload(toy: &Toy, key: Key, calls: u32, span: Dur) -> Vec<(Time, ChoiceOf<Toy>)> {
@@ -143,7 +143,7 @@ impl System for ToySystem {
     }
 
     fn scopes() -> Vec<NamedScope<Toy>> {
-        vec![retries(), crashes(), leases()]
+        vec![retries(), crashes(), drift(), outlived()]
     }
 }
 
@@ -154,25 +154,25 @@ fn activate(mutant: Mutant) {
     let _ = mutant;
 }
 
-fn header(clients: u16, lease: &str) -> Header {
+fn header(clients: u16, lease: &str, retry: &str) -> Header {
     Header {
         system: ToySystem::NAME.into(),
         cluster: vec![("server".into(), 1), ("client".into(), clients)],
-        config: [("lease".to_owned(), lease.to_owned())].into(),
+        config: [("lease", lease), ("retry", retry)].map(|(k, v)| (k.to_owned(), v.to_owned())).into(),
     }
 }
 
-/// Messages lost and doubled, timers at any time, connections broken.
+/// Messages doubled, timers at any time, connections broken.
 fn retries() -> NamedScope<Toy> {
     let script = vec![(NodeId(1), Request::Add), (NodeId(1), Request::Add), (NodeId(1), Request::Read)];
     let budget = Budget::none().with(Resource::Fire, 2).with(Resource::Duplicate, 1).with(Resource::Break, 1);
     NamedScope {
         name: "retries",
         about: "one client adds twice and reads; timers fire early, one message is doubled, one connection breaks",
-        header: header(1, "0ms"),
-        protocol: Arc::new(Toy::untimed(1)),
+        header: header(1, "0ms", "0ms"),
+        protocol: Arc::new(Toy { clients: 1, lease: Dur::ZERO, retry: Dur::ZERO }),
         scope: Scope { budget, ..Scope::new(vec![script]) },
-        pinned: None,
+        pinned: Some((1_081, 2_901)),
     }
 }
 
@@ -180,37 +180,61 @@ fn retries() -> NamedScope<Toy> {
 fn crashes() -> NamedScope<Toy> {
     let script = vec![(NodeId(1), Request::Add), (NodeId(1), Request::Read)];
     let budget = Budget::none()
-        .with(Resource::Fire, 2)
+        .with(Resource::Fire, 1)
         .with(Resource::Kill, 1)
         .with(Resource::PowerLoss, 1)
         .with(Resource::DiskFault, 1);
+    let disk = Faults { short_writes: true, write_errors: true, sync_errors: true, ..Faults::NONE };
     NamedScope {
         name: "crashes",
-        about: "one client adds and reads; one kill, one power loss, one failing disk operation",
-        header: header(1, "0ms"),
-        protocol: Arc::new(Toy::untimed(1)),
-        scope: Scope { budget, ..Scope::new(vec![script]) },
-        pinned: None,
+        about: "one client adds and reads; one kill, one power loss, one write or sync that fails",
+        header: header(1, "0ms", "0ms"),
+        protocol: Arc::new(Toy { clients: 1, lease: Dur::ZERO, retry: Dur::ZERO }),
+        scope: Scope { budget, disk, ..Scope::new(vec![script]) },
+        pinned: Some((52_396, 127_458)),
     }
 }
 
 /// A reader under a lease beside a writer, in unbounded time, one clock at half speed.
-fn leases() -> NamedScope<Toy> {
+fn drift() -> NamedScope<Toy> {
+    leases(
+        "drift",
+        "one client reads twice, another adds; one clock runs at half speed, for as long as it may take",
+        Budget::none().with(Resource::Fire, 2).with(Resource::Clock, 1),
+        Some((54_081, 225_220)),
+    )
+}
+
+/// A lease that outlives the server's process.
+fn outlived() -> NamedScope<Toy> {
+    leases(
+        "outlived",
+        "one client reads twice, another adds; one kill, for as long as it may take",
+        Budget::none().with(Resource::Fire, 1).with(Resource::Kill, 1),
+        Some((69_634, 255_324)),
+    )
+}
+
+fn leases(
+    name: &'static str,
+    about: &'static str,
+    budget: Budget,
+    pinned: Option<(u64, u64)>,
+) -> NamedScope<Toy> {
     let reader = vec![(NodeId(1), Request::Read), (NodeId(1), Request::Read)];
     let writer = vec![(NodeId(2), Request::Add)];
-    let budget =
-        Budget::none().with(Resource::Tick, UNLIMITED).with(Resource::Clock, 1).with(Resource::Kill, 1);
+    let budget = budget.with(Resource::Tick, UNLIMITED);
     NamedScope {
-        name: "leases",
-        about: "one client reads twice, another adds; one clock runs at half speed, one kill; unbounded time",
-        header: header(2, "4ms"),
-        protocol: Arc::new(Toy { clients: 2, lease: Dur::millis(4), retry: Dur::millis(2) }),
+        name,
+        about,
+        header: header(2, "2ms", "0ms"),
+        protocol: Arc::new(Toy { clients: 2, lease: Dur::millis(2), retry: Dur::ZERO }),
         scope: Scope {
             budget,
             clocks: vec![ClockChange::Drift(-500_000)],
             tick: Dur::millis(1),
             ..Scope::new(vec![reader, writer])
         },
-        pinned: None,
+        pinned,
     }
 }

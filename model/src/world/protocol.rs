@@ -27,7 +27,9 @@ pub type ChoiceOf<P> = Choice<Msg<P>, Timer<P>, Req<P>>;
 /// and the ghost.
 pub trait Protocol: Send + Sync + 'static {
     /// The hosted machine; an enum where a cluster has several kinds.
-    type Node: Node + Send + Sync;
+    type Node: Node<Message: Send + Sync, Timer: Send + Sync, Request: Send + Sync, Response: Send + Sync>
+        + Send
+        + Sync;
     /// The observed history, reduced to what the promises need.
     type Ghost: Clone + Eq + Hash + Debug + Send + Sync;
 
