@@ -1,7 +1,10 @@
 //! The systems that this repository ships. This is the one place that lists them; every command, batch and gate goes
 //! through it and knows none by name. A stranger's repository has a list of its own.
 
+pub mod log;
+
 use crate::{system::System, toy::ToySystem};
+use log::LogSystem;
 
 /// Does something for each system, whatever its types.
 pub trait Visitor {
@@ -11,5 +14,6 @@ pub trait Visitor {
 
 /// Shows a visitor every system, in the order in which lists name them.
 pub fn each(visitor: &mut impl Visitor) {
+    visitor.visit::<LogSystem>();
     visitor.visit::<ToySystem>();
 }

@@ -97,8 +97,12 @@ impl Names {
         {
             waits.push(wait(from.parent()));
         }
-        self.changes.push(NameChange { what, waits });
-        self.sort();
+        // The list is in order: the new change goes behind the last one that it must follow, and from there to its
+        // place by name.
+        let after = self.changes.iter().rposition(|one| one.what.meets(&what)).map_or(0, |at| at + 1);
+        let greater = self.changes[after..].iter().position(|one| one.what.name() > what.name());
+        let at = greater.map_or(self.changes.len(), |by| after + by);
+        self.changes.insert(at, NameChange { what, waits });
     }
 
     /// Puts changes of different names in the order of their names.
@@ -138,7 +142,7 @@ impl Names {
             due[at] = change.waits.is_empty()
                 || later.into_iter().any(|next| due[next] && self.changes[next].what.meets(&change.what));
         }
-        let mut due = due.into_iter();
+        let (mut due, before) = (due.into_iter(), self.changes.len());
         let (durable, changes) = (&mut self.durable, &mut self.changes);
         changes.retain(|change| {
             let due = due.next() == Some(true);
@@ -147,6 +151,9 @@ impl Names {
             }
             !due
         });
+        if changes.len() < before {
+            self.sort();
+        }
     }
 
     /// Forgets which syncs were under way: the process that waited for them is gone.

@@ -1,0 +1,213 @@
+//! Random work for an event store: a few clients that append to a few entities, guard, retry, read back, follow and
+//! subscribe. It draws and performs nothing. Everything about one call is drawn from a key of its own, so that
+//! removing a call changes no other.
+
+use super::verbs::event_id;
+use crate::{
+    system::Numbering,
+    world::{Key as Causal, Time},
+};
+use bytes::Bytes;
+use onceward_core::{
+    CallId, ClientId, Dur,
+    log::api::{EventId, Expected, Filter, Frontier, Key, Name, NewEvent, Part, Query, Request},
+};
+
+/// Draws about `calls` calls of `clients` clients within `span`, in order of time.
+pub fn draw(clients: u16, key: Causal, calls: u32, span: Dur) -> Vec<(Time, CallId, Request)> {
+    let taste = Taste::draw(key);
+    let mut times: Vec<(Time, Causal)> = (0..calls)
+        .map(|n| {
+            let key = key.child(n);
+            (Time(key.below(0, span.0.max(1))), key)
+        })
+        .collect();
+    times.sort();
+    let (mut numbering, mut made): (Numbering, Vec<(CallId, Request)>) = Default::default();
+    let mut work = Vec::with_capacity(times.len());
+    for (at, key) in times {
+        let call = numbering.next(ClientId(key.below(1, u64::from(clients.max(1))) as u16));
+        let request = taste.request(key, call, &made);
+        if matches!(request, Request::Append { .. }) {
+            made.push((call, request.clone()));
+        }
+        work.push((at, call, request));
+    }
+    work
+}
+
+/// What one run is like: features are there or not, not everything a little.
+struct Taste {
+    entities: u64,
+    batches: bool,
+    several_entities: bool,
+    big_payloads: bool,
+    guards: bool,
+    keys: bool,
+    retries: bool,
+    causes: bool,
+    subscribers: bool,
+    deadlines: bool,
+}
+
+impl Taste {
+    fn draw(key: Causal) -> Taste {
+        let bits = key.draw(u32::MAX);
+        let on = |n: u32| bits >> n & 1 == 1;
+        Taste {
+            entities: [1, 2, 4, 12][(bits >> 32 & 3) as usize],
+            batches: on(0),
+            several_entities: on(1),
+            big_payloads: on(2),
+            guards: on(3) || on(4),
+            keys: on(5) || on(6),
+            retries: on(7) || on(8),
+            causes: on(9),
+            subscribers: on(10),
+            deadlines: on(11) && on(12),
+        }
+    }
+
+    fn request(&self, key: Causal, call: CallId, made: &[(CallId, Request)]) -> Request {
+        let earlier = |purpose| {
+            // Recent calls are retried most, old ones now and then.
+            let back = key.log_uniform(purpose, Dur(1), Dur(made.len().max(1) as u64)).0 as usize;
+            made.len().checked_sub(back).and_then(|at| made.get(at))
+        };
+        match key.below(2, 100) {
+            0..70 => match earlier(3).filter(|_| self.retries && key.chance(4, 200_000)) {
+                Some((_, request)) => self.spoil(key, request.clone()),
+                None => self.append(key, call, made),
+            },
+            70..88 => Request::Read(self.query(key, made)),
+            88..90 => Request::Barrier,
+            90..91 => {
+                let frontier =
+                    [Frontier::Written, Frontier::Durable, Frontier::Visible][key.below(5, 3) as usize];
+                Request::Await { frontier, position: key.below(6, made.len().max(1) as u64) }
+            }
+            91..92 => Request::Status,
+            92..93 => Request::Verify,
+            93..94 => {
+                Request::SaveCursor { reader: name("reader", key.below(7, 2)), position: key.below(8, 4) }
+            }
+            94..95 => Request::Head { entity: name("entity", key.below(13, self.entities)) },
+            95..96 => Request::LoadCursor { reader: name("reader", key.below(7, 2)) },
+            _ if !self.subscribers => Request::Read(self.query(key, made)),
+            96..97 => {
+                Request::Subscribe { filter: self.filter(key, made), capacity: 1 + key.below(9, 4) as u32 }
+            }
+            _ => Request::Next { subscription: key.below(10, 2), wait: Dur(key.below(11, 3) * 1_000_000) },
+        }
+    }
+
+    /// A retry, now and then one that is another request under the old key.
+    fn spoil(&self, key: Causal, mut request: Request) -> Request {
+        if let Request::Append { parts, deadline } = &mut request {
+            *deadline = None;
+            if key.chance(12, 100_000)
+                && let Some(part) = parts.first_mut()
+            {
+                part.events.iter_mut().for_each(|event| event.id.0 ^= 1 << 127);
+                part.events
+                    .iter_mut()
+                    .take(1)
+                    .for_each(|event| event.payload = Bytes::from_static(b"another"));
+            }
+        }
+        request
+    }
+
+    fn append(&self, key: Causal, call: CallId, made: &[(CallId, Request)]) -> Request {
+        let parts = if self.several_entities { 1 + key.below(20, 4) / 2 } else { 1 };
+        let first = key.below(21, self.entities);
+        let mut n = 0;
+        let parts = (0..parts.min(self.entities))
+            .map(|p| {
+                let events =
+                    if self.batches { 1 + key.log_uniform(22, Dur(1), Dur(8)).0 as u32 / 2 } else { 1 };
+                let from = n;
+                n += events;
+                Part {
+                    entity: name("entity", (first + p) % self.entities),
+                    expected: self.guard(key, made),
+                    key: (self.keys && key.chance(23, 600_000)).then(|| {
+                        Key(u128::from(call.client.0) << 64 | u128::from(call.number) << 8 | u128::from(p))
+                    }),
+                    events: (from..n).map(|n| self.event(key, call, n, made)).collect(),
+                }
+            })
+            .collect();
+        let deadline = (self.deadlines && key.chance(24, 300_000))
+            .then(|| key.log_uniform(25, Dur::micros(1), Dur::millis(5)));
+        Request::Append { parts, deadline }
+    }
+
+    fn guard(&self, key: Causal, made: &[(CallId, Request)]) -> Expected {
+        if !self.guards {
+            return Expected::Any;
+        }
+        // A guess that is right often enough: as many events as were asked for, shared evenly.
+        let guess = made.len() as u64 / self.entities;
+        match key.below(30, 10) {
+            0..5 => Expected::Any,
+            5 => Expected::NoStream,
+            6 => Expected::Exists,
+            7 => Expected::Exact(key.below(31, 3)),
+            _ => Expected::Exact(guess.saturating_sub(key.below(32, 3))),
+        }
+    }
+
+    /// One event. All of a part have the same kind, scope and cause, as the scenario language has it.
+    fn event(&self, key: Causal, call: CallId, n: u32, made: &[(CallId, Request)]) -> NewEvent {
+        let cause = made.len().checked_sub(1 + key.below(40, 4) as usize).and_then(|at| made.get(at));
+        let own = key.child(n);
+        let long = self.big_payloads && own.chance(41, 100_000);
+        let len = if long { 1000 + own.below(42, 3000) } else { own.below(42, 40) };
+        let byte = b'a' + own.below(43, 26) as u8;
+        NewEvent {
+            id: event_id(call, n),
+            kind: name("kind", key.below(44, 3)),
+            scope: name("scope", key.below(45, 2)),
+            correlation: None,
+            causation: cause
+                .filter(|_| self.causes && key.chance(46, 300_000))
+                .map(|(call, _)| event_id(*call, 0)),
+            payload: Bytes::from(vec![byte; len as usize]),
+        }
+    }
+
+    fn filter(&self, key: Causal, made: &[(CallId, Request)]) -> Filter {
+        let any = made.get(key.below(50, made.len().max(1) as u64) as usize);
+        let id = any.map_or(EventId(1), |(call, _)| event_id(*call, 0));
+        match key.below(51, 8) {
+            0..3 => Filter::All,
+            3 => Filter::Entity(name("entity", key.below(52, self.entities))),
+            4 => Filter::Scope(name("scope", key.below(52, 2))),
+            5 => Filter::Kind(name("kind", key.below(52, 3))),
+            6 => Filter::Correlation(id),
+            _ => Filter::Id(id),
+        }
+    }
+
+    fn query(&self, key: Causal, made: &[(CallId, Request)]) -> Query {
+        let mut filter = self.filter(key, made);
+        if let (Filter::Id(id), true) = (&filter, self.causes) {
+            filter = if key.chance(60, 500_000) { Filter::CausesOf(*id) } else { Filter::EffectsOf(*id) };
+        }
+        Query {
+            filter,
+            from: if key.chance(61, 500_000) { 0 } else { key.below(62, made.len().max(1) as u64) },
+            limit: 1 + key.log_uniform(63, Dur(1), Dur(1000)).0 as u32,
+            max_bytes: 1 << 20,
+            wait: key.chance(64, 200_000).then(|| key.log_uniform(65, Dur::micros(1), Dur::millis(20))),
+        }
+    }
+}
+
+/// `entity-3` and the like: short, and never refused.
+fn name(what: &str, n: u64) -> Name {
+    let text = format!("{what}-{n}");
+    // A short word, a hyphen and a number are a valid name.
+    Name::new(&text).unwrap_or_else(|_| unreachable!("{text} is a valid name"))
+}
