@@ -13,7 +13,7 @@ use onceward_core::{
 };
 
 /// One setting: its name and what it means, for help pages.
-pub const SETTINGS: &[(&str, &str)] = &[
+pub(super) const SETTINGS: &[(&str, &str)] = &[
     ("durability", "per-append (answered when durable), or written (answered when written)"),
     ("sync-every", "with durability=written: a sync after so many records; 0: by age alone"),
     ("sync-age", "with durability=written: the oldest unsynced record waits no longer"),
@@ -104,7 +104,7 @@ pub(super) fn build(header: &Header) -> Result<Log, String> {
 
 /// A small store.
 fn small() -> Config {
-    let mut config = Config::new(Path::root(), 0x0ce_ad);
+    let mut config = Config::new(Path::root(), 0xcead);
     config.payload_bytes = 8 << 10;
     config.request_events = 256;
     config.request_bytes = 64 << 10;

@@ -11,7 +11,7 @@ mod workload;
 mod tests;
 
 pub use protocol::{Ghost, Log, STORE};
-pub use verbs::{VERBS, answer, event_id};
+use verbs::VERBS;
 
 use crate::{
     scenario::Header,

@@ -44,7 +44,6 @@ pub struct Ghost {
 /// How far the look at the outcome has come.
 #[derive(Clone, Debug, Default)]
 struct Probe {
-    asked: u64,
     /// Where the scan goes on; none when it has seen the end.
     scan: Option<u64>,
     scanned: bool,

@@ -16,7 +16,7 @@ use onceward_core::{
 use std::fmt::Write as _;
 
 /// The verbs, for help pages.
-pub const VERBS: &[Verb] = &[
+pub(super) const VERBS: &[Verb] = &[
     Verb {
         word: "appends",
         usage: "CLIENT appends ENTITY \"PAYLOAD\"… [times N] [kind K] [scope S] [expecting any|no-stream|exists|SEQ] [key N] [id ID] [about ID] [because-of ID] [and ENTITY …] [within TIME]",
@@ -61,7 +61,7 @@ pub const VERBS: &[Verb] = &[
 ];
 
 /// The id that event `n` of a call has where the text names none.
-pub fn event_id(call: CallId, n: u32) -> EventId {
+pub(super) fn event_id(call: CallId, n: u32) -> EventId {
     EventId((u128::from(call.client.0) + 1) << 96 | u128::from(call.number) << 32 | u128::from(n))
 }
 
@@ -168,7 +168,7 @@ fn parse_id(text: &str) -> Option<EventId> {
 
 fn show_id(id: EventId) -> String {
     let (client, number, n) = ((id.0 >> 96) as u64, (id.0 >> 32) as u64, id.0 as u32);
-    let short = client >= 1 && client <= 0x1_0000 && number <= u64::from(u32::MAX);
+    let short = (1..=0x1_0000).contains(&client) && number <= u64::from(u32::MAX);
     if short { format!("{}/{number}/{n}", client - 1) } else { format!("{:#x}", id.0) }
 }
 
@@ -176,7 +176,11 @@ fn show_id(id: EventId) -> String {
 ///
 /// # Errors
 /// What is wrong, and where.
-pub fn parse(clients: u16, numbering: &mut Numbering, words: &[Word]) -> Result<(CallId, Request), Problem> {
+pub(super) fn parse(
+    clients: u16,
+    numbering: &mut Numbering,
+    words: &[Word],
+) -> Result<(CallId, Request), Problem> {
     let mut words = Words { words, at: 0 };
     let who = words.next("a client")?;
     let number = who.text.strip_prefix("client-").and_then(|n| n.parse::<u16>().ok());
@@ -363,7 +367,7 @@ fn parse_read(words: &mut Words<'_>) -> Result<Request, Problem> {
 }
 
 /// Writes a call as a line that [`parse`] reads as the same call.
-pub fn label(call: CallId, request: &Request) -> String {
+pub(super) fn label(call: CallId, request: &Request) -> String {
     let mut line = format!("client-{} ", call.client.0 + 1);
     match request {
         Request::Append { parts, deadline } => {
@@ -466,8 +470,9 @@ fn label_part(line: &mut String, call: CallId, part: &Part, n: u32) {
 fn fold(part: &Part) -> (usize, usize) {
     let payload = |n: usize| &part.events[n].payload;
     let len = part.events.len();
-    let repeats =
-        |period: &usize| len % period == 0 && (*period..len).all(|n| payload(n) == payload(n - period));
+    let repeats = |period: &usize| {
+        len.is_multiple_of(*period) && (*period..len).all(|n| payload(n) == payload(n - period))
+    };
     let period = (1..=len).find(repeats).unwrap_or(len.max(1));
     (period.min(len), len / period.max(1))
 }
@@ -486,7 +491,7 @@ fn label_filter(filter: &Filter) -> String {
 }
 
 /// An answer in a few words.
-pub fn answer(response: &Response) -> String {
+pub(super) fn answer(response: &Response) -> String {
     match response {
         Response::Appended(receipts) => {
             let one = |r: &Receipt| {

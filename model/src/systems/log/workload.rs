@@ -14,7 +14,7 @@ use onceward_core::{
 };
 
 /// Draws about `calls` calls of `clients` clients within `span`, in order of time.
-pub fn draw(clients: u16, key: Causal, calls: u32, span: Dur) -> Vec<(Time, CallId, Request)> {
+pub(super) fn draw(clients: u16, key: Causal, calls: u32, span: Dur) -> Vec<(Time, CallId, Request)> {
     let taste = Taste::draw(key);
     let mut times: Vec<(Time, Causal)> = (0..calls)
         .map(|n| {
