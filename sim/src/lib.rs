@@ -6,6 +6,8 @@ pub mod batch;
 pub mod catalog;
 pub mod command;
 pub mod engine;
+pub mod mutants;
 pub mod plan;
 pub mod report;
 pub mod run;
+pub mod selftest;

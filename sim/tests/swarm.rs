@@ -16,7 +16,11 @@ fn the_toy_keeps_its_promises_and_all_marks_are_reached() {
         let outcome = worker.run(seed);
         if let Some(violation) = &outcome.violation {
             let replay = job.worker().replay(seed, None, None).unwrap();
-            panic!("seed {seed}: {violation:?}\n{}\n{}", replay.plan, onceward_model::trace::write(&replay.trace));
+            panic!(
+                "seed {seed}: {violation:?}\n{}\n{}",
+                replay.plan,
+                onceward_model::trace::write(&replay.trace)
+            );
         }
         marks.merge(&outcome.marks);
         events += outcome.events;

@@ -7,7 +7,10 @@ mod tally;
 
 pub use tally::{Finding, Tally};
 
-use crate::run::{Job, Worker, compare};
+use crate::{
+    mutants::mutant,
+    run::{Job, Worker, compare},
+};
 use std::{
     ops::Range,
     sync::{Mutex, PoisonError},
@@ -75,7 +78,7 @@ impl Cursor {
             let (from, end) = (self.next[lane], lanes[lane].seeds.end);
             if from < end {
                 let to = end.min(from.saturating_add(CHUNK));
-                self.next[lane] = to;
+                self.next[lane] = if mutant!(SeedCountedTwice) && to < end { to - 1 } else { to };
                 return Some((lane, from..to));
             }
         }

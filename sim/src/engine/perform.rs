@@ -2,6 +2,7 @@
 //! because it is no longer possible; and what chance adds to it follows.
 
 use super::{Obstacle, Run, Stop, Ticker, Waiting, Watch, draw, draw::purpose, watch::Recorder};
+use crate::mutants::mutant;
 use onceward_core::{ConnId, NodeId};
 use onceward_model::{
     scenario::{Entry, Mode, NotPossible, OpKind, Planned, Replayed, locate, replay_exact},
@@ -64,6 +65,9 @@ impl<P: Protocol, W: Watch<P>, T: Ticker> Run<'_, P, W, T> {
 
     /// An entry of the plan is due.
     pub(super) fn planned(&mut self, key: Key, choice: &ChoiceOf<P>) -> Result<(), Stop> {
+        if mutant!(ClocksEqual) && matches!(choice, Choice::Clock(..)) {
+            return Ok(());
+        }
         if let Choice::PowerLoss(node, fates) = choice
             && let Some(seed) = fates.seed.filter(|_| draw::is_drawn(fates))
             && let Some(host) = self.world.get(*node)

@@ -2,6 +2,7 @@
 //! fault in its place. This module plans; [`perform`](super::perform) performs.
 
 use super::{Born, Obstacle, Run, Ticker, Waiting, Watch, draw, draw::purpose};
+use crate::mutants::mutant;
 use onceward_core::{DiskOp, Dur, Mono, NodeId};
 use onceward_model::world::{Choice, ChoiceOf, Key, Protocol, Time, When};
 
@@ -60,7 +61,7 @@ impl<P: Protocol, W: Watch<P>, T: Ticker> Run<'_, P, W, T> {
     fn plan_arrival(&mut self, key: Key, choice: ChoiceOf<P>, at: Time) {
         match choice {
             Choice::Deliver(from, to, message) => {
-                if key.chance(purpose::DUPLICATE, self.profile.duplicate) {
+                if key.chance(purpose::DUPLICATE, self.profile.duplicate) && !mutant!(NeverDuplicates) {
                     let before = draw::within(key, self.now, at);
                     self.push(before, key, Choice::Duplicate(from, to, message.clone()));
                 }

@@ -6,6 +6,7 @@ mod swarm;
 
 pub use swarm::{Drawn, draw};
 
+use crate::mutants::mutant;
 use onceward_model::{
     scenario::{Entry, Planned, Scenario},
     trace::Collector,
@@ -32,7 +33,12 @@ impl<'a, P: Protocol> Rooted<'a, P> {
             let says = fingerprint(entry);
             let before = seen.iter().filter(|other| **other == says).count() as u64;
             seen.push(says);
-            keys.push(Key::root(seed ^ says, before));
+            let root = if mutant!(RootsByPosition) {
+                Key::root(seed, keys.len() as u64)
+            } else {
+                Key::root(seed ^ says, before)
+            };
+            keys.push(root);
         }
         Rooted { scenario, seed, keys }
     }

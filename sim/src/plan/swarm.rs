@@ -5,6 +5,7 @@
 //! text.
 
 use super::dice::Dice;
+use crate::mutants::mutant;
 use onceward_core::{DiskError, Dur, NodeId};
 use onceward_model::{
     scenario::{Entry, Header, OpKind, Planned, Profile, Scenario},
@@ -97,7 +98,7 @@ impl<S: System> Draft<'_, S> {
         profile.tail = if dice.one_in(2) { dice.log(5_000, 200_000) as u32 } else { 0 };
         profile.bandwidth = if dice.one_in(4) { dice.log(20_000, 20_000_000) } else { 0 };
         profile.untimed = dice.one_in(5);
-        if dice.one_in(8) {
+        if dice.one_in(8) || mutant!(FaultsEndEarly) {
             return profile;
         }
         let odds = |dice: &mut Dice, most: u64| if dice.one_in(3) { dice.log(1_000, most) as u32 } else { 0 };
@@ -166,6 +167,9 @@ impl<S: System> Draft<'_, S> {
 
     /// A moment of the run: anywhere, or soon after a call.
     fn moment(&mut self) -> Time {
+        if mutant!(FaultsEndEarly) {
+            return Time(self.dice.below(1_000));
+        }
         let anywhere = Time(self.dice.below(self.span.0.max(1)));
         if self.busy.is_empty() || self.dice.one_in(3) {
             return anywhere;

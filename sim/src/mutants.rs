@@ -1,0 +1,28 @@
+//! Mutants of the simulator itself: ways to run many seeds that show nothing. The [self-tests](crate::selftest) must
+//! notice each of them.
+
+onceward_core::mutants! {
+    /// A bug of the simulator that its self-tests must notice.
+    pub enum Mutant {
+        /// BUGS-L3: the network never duplicates.
+        NeverDuplicates => "faults-happen",
+        /// BUGS-L4: all clocks are equal.
+        ClocksEqual => "clocks-differ",
+        /// BUGS-L8: faults end before the interesting phase.
+        FaultsEndEarly => "faults-meet-work",
+        /// BUGS-L10: a seed is run twice and counted as two.
+        SeedCountedTwice => "seeds-are-different-runs",
+        /// What a run draws depends on what else was drawn, so that removing one entry of a plan reshuffles all others.
+        RootsByPosition => "entries-are-independent",
+        /// Healing looks at nothing: a cluster that never answers again passes.
+        HealingTrusts => "healing-judges",
+    }
+}
+
+/// Whether a known bug of the simulator is switched on.
+macro_rules! mutant {
+    ($name:ident) => {
+        onceward_core::mutant_in!($crate::mutants::Mutant, $name)
+    };
+}
+pub(crate) use mutant;
