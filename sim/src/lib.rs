@@ -6,6 +6,7 @@ pub mod batch;
 pub mod catalog;
 pub mod command;
 pub mod engine;
+pub mod gate;
 pub mod mutants;
 pub mod plan;
 pub mod report;

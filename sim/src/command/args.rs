@@ -23,6 +23,11 @@ pub(super) enum Verb {
     Replay(Replay),
     /// List systems and shipped scenarios
     Scenarios,
+    /// Switch known bugs on, one at a time, and see which promise catches them
+    Mutants(Mutants),
+    /// Hunt one known bug in this process
+    #[command(hide = true)]
+    Hunt(Hunt),
     /// Print the step-hash chain of runs
     #[command(hide = true)]
     Links(Links),
@@ -111,6 +116,39 @@ pub(super) struct Links {
     /// Every link rather than the last
     #[arg(long)]
     pub(super) all: bool,
+}
+
+#[derive(Clone, Debug, ClapArgs)]
+pub(super) struct Mutants {
+    /// Only these
+    #[arg(value_name = "MUTANT")]
+    pub(super) mutants: Vec<String>,
+    /// Only those of this system, or of the `harness`
+    #[arg(long, value_name = "NAME")]
+    pub(super) of: Option<String>,
+    /// Processor time for each
+    #[arg(long, value_name = "T", value_parser = time, default_value = "60s")]
+    pub(super) cpu: Duration,
+    /// Time for all; what comes late gets little
+    #[arg(long, value_name = "T", value_parser = time, default_value = "10min")]
+    pub(super) time: Duration,
+    /// Processes at a time [default: one for each core]
+    #[arg(long, value_name = "J", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(super) jobs: Option<u16>,
+    /// Print one JSON document instead of text
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Clone, Debug, ClapArgs)]
+pub(super) struct Hunt {
+    /// A system, or `harness`
+    pub(super) of: String,
+    /// The mutant
+    pub(super) mutant: String,
+    /// Processor time
+    #[arg(long, value_name = "T", value_parser = time, default_value = "60s")]
+    pub(super) cpu: Duration,
 }
 
 fn time(text: &str) -> Result<Duration, String> {

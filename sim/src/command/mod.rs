@@ -4,6 +4,7 @@
 mod args;
 mod batch;
 mod list;
+mod mutants;
 mod place;
 mod replay;
 mod twin;
@@ -69,6 +70,8 @@ pub fn carry_out(args: &Args, catalog: &Catalog, out: &mut dyn Write) -> Result<
         Some(Verb::Run(run)) => batch::run(&mut context, run),
         Some(Verb::Replay(replay)) => replay::replay(&mut context, replay),
         Some(Verb::Scenarios) => list::scenarios(&mut context),
+        Some(Verb::Mutants(args)) => mutants::mutants(&mut context, args),
+        Some(Verb::Hunt(args)) => mutants::hunt(&mut context, args),
         Some(Verb::Links(links)) => twin::links(&mut context, links),
     }
 }

@@ -1,0 +1,194 @@
+//! The mutants gate: starts a process for each known bug, gathers what became of the hunts, and judges them. Without
+//! mutants in its build it has itself built with them first.
+
+use super::{Context, Refused, Verdict, args, twin};
+use crate::gate::{self, Candidate, Hunt};
+use indicatif::{ProgressBar, ProgressStyle};
+use std::{
+    collections::VecDeque,
+    io::IsTerminal,
+    path::Path,
+    process::{Command, Stdio},
+    sync::{Mutex, PoisonError},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// Whether this build has mutants.
+const HAS_MUTANTS: bool = cfg!(feature = "mutants");
+/// The words of cargo that build and run this command with mutants.
+const REBUILD: [&str; 9] = [
+    "run",
+    "--quiet",
+    "--release",
+    "-p",
+    "onceward-sim",
+    "--features",
+    "mutants",
+    "--config",
+    "target.'cfg(all())'.rustflags=['--cfg','madsim']",
+];
+
+pub(super) fn mutants(context: &mut Context<'_>, args: &args::Mutants) -> Result<Verdict, Refused> {
+    if !HAS_MUTANTS {
+        return rebuild();
+    }
+    let wanted = wanted(context, args)?;
+    if !args.json {
+        context.headline()?;
+        context.out.flush()?;
+    }
+    let start = Instant::now();
+    let hunts = hunt_all(&wanted, args, &twin::this_program()?)?;
+    if args.json {
+        let text = serde_json::to_string_pretty(&hunts).map_err(|e| format!("the report is no JSON: {e}"))?;
+        writeln!(context.out, "{text}")?;
+    } else {
+        write!(context.out, "\n{}", table(&hunts))?;
+        let caught = hunts.iter().filter(|hunt| hunt.caught).count();
+        let seconds = start.elapsed().as_secs();
+        writeln!(
+            context.out,
+            "\n{caught} of {} mutants caught by the intended promise, in {seconds} s",
+            hunts.len()
+        )?;
+    }
+    Ok(if hunts.iter().all(|hunt| hunt.caught) { Verdict::Passed } else { Verdict::Failed })
+}
+
+/// Hunts one, in this process, and prints what became of it.
+pub(super) fn hunt(context: &mut Context<'_>, args: &args::Hunt) -> Result<Verdict, Refused> {
+    if !HAS_MUTANTS {
+        return Err(Refused("this build has no mutants".into()));
+    }
+    let candidates = gate::candidates(context.catalog);
+    let named = |candidate: &&Candidate| candidate.of == args.of && candidate.about.name == args.mutant;
+    let candidate = candidates.iter().find(named).ok_or_else(|| format!("no mutant {}", args.mutant))?;
+    let mut scenarios = Vec::new();
+    for one in context.place.shipped()? {
+        let (name, bytes) = context.place.scenario(&one.name)?;
+        scenarios.push(context.catalog.read(&name, &bytes)?);
+    }
+    let hunt = gate::hunt(context.catalog, candidate, scenarios, args.cpu)?;
+    let line = serde_json::to_string(&hunt).map_err(|e| format!("the result is no JSON: {e}"))?;
+    writeln!(context.out, "{line}")?;
+    Ok(Verdict::Passed)
+}
+
+/// The same command, built with mutants.
+fn rebuild() -> Result<Verdict, Refused> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.args(REBUILD).arg("--").args(std::env::args_os().skip(1));
+    let status = command.status().map_err(|e| format!("cargo does not run: {e}"))?;
+    match status.code() {
+        Some(0) => Ok(Verdict::Passed),
+        Some(1) => Ok(Verdict::Failed),
+        _ => Err(Refused(format!("the build with mutants did not run: {status}"))),
+    }
+}
+
+fn wanted(context: &Context<'_>, args: &args::Mutants) -> Result<Vec<Candidate>, Refused> {
+    let all = gate::candidates(context.catalog);
+    let right = |candidate: &&Candidate| args.of.as_deref().is_none_or(|of| of == candidate.of);
+    let mut wanted: Vec<Candidate> = all.iter().filter(right).copied().collect();
+    if wanted.is_empty() {
+        let mut names: Vec<&str> = all.iter().map(|candidate| candidate.of).collect();
+        names.dedup();
+        let of = args.of.as_deref().unwrap_or_default();
+        return Err(onceward_model::scenario::unknown("system", of, names).into());
+    }
+    if !args.mutants.is_empty() {
+        for name in &args.mutants {
+            if !wanted.iter().any(|candidate| candidate.about.name == name) {
+                let names = wanted.iter().map(|candidate| candidate.about.name);
+                return Err(onceward_model::scenario::unknown("mutant", name, names).into());
+            }
+        }
+        wanted.retain(|candidate| args.mutants.iter().any(|name| name == candidate.about.name));
+    }
+    Ok(wanted)
+}
+
+/// Hunts all, several at a time.
+fn hunt_all(wanted: &[Candidate], args: &args::Mutants, program: &Path) -> Result<Vec<Hunt>, Refused> {
+    let end = Instant::now() + args.time;
+    let jobs = args.jobs.map_or_else(|| thread::available_parallelism().map_or(1, usize::from), usize::from);
+    let bar = bar(wanted.len() as u64);
+    let open: Mutex<VecDeque<(usize, &Candidate)>> = Mutex::new(wanted.iter().enumerate().collect());
+    let done: Mutex<Vec<(usize, Result<Hunt, String>)>> = Mutex::default();
+    let work = || {
+        loop {
+            let next = open.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+            let Some((nth, candidate)) = next else { break };
+            let left = end.saturating_duration_since(Instant::now());
+            bar.set_message(candidate.about.name);
+            let hunt = ask(program, candidate, args.cpu.min(left));
+            done.lock().unwrap_or_else(PoisonError::into_inner).push((nth, hunt));
+            bar.inc(1);
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 0..jobs {
+            scope.spawn(work);
+        }
+    });
+    bar.finish_and_clear();
+    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    done.sort_by_key(|(nth, _)| *nth);
+    let hunts: Result<Vec<Hunt>, String> = done.into_iter().map(|(_, hunt)| hunt).collect();
+    Ok(hunts?)
+}
+
+fn ask(program: &Path, candidate: &Candidate, cpu: Duration) -> Result<Hunt, String> {
+    let Candidate { of, about, .. } = candidate;
+    let mut command = Command::new(program);
+    command.args(["hunt", of, about.name, "--cpu"]).arg(format!("{}s", cpu.as_secs().max(1)));
+    let answer = command.stdin(Stdio::null()).output();
+    let answer = answer.map_err(|e| format!("{} does not run: {e}", program.display()))?;
+    serde_json::from_slice(&answer.stdout).map_err(|_| {
+        let words = String::from_utf8_lossy(&answer.stderr);
+        format!("the hunt for {} ended without a result ({}): {}", about.name, answer.status, words.trim())
+    })
+}
+
+fn table(hunts: &[Hunt]) -> String {
+    let names = |hunt: &Hunt| hunt.mutant.len();
+    let (wide, promises) =
+        (hunts.iter().map(names).max(), hunts.iter().map(|hunt| hunt.intended.len()).max());
+    let (wide, promises) = (wide.unwrap_or(0), promises.unwrap_or(0));
+    let mut text = String::new();
+    let mut of = "";
+    for hunt in hunts {
+        if of != hunt.of {
+            let gap = if of.is_empty() { "" } else { "\n" };
+            text.push_str(&format!("{gap}mutants of {}\n", hunt.of));
+            of = &hunt.of;
+        }
+        let Hunt { mutant, intended, seeds, cpu, others, by, .. } = hunt;
+        let others: Vec<String> =
+            others.iter().map(|(promise, times)| format!("{promise} {times}×")).collect();
+        let others = others.join(", ");
+        let what = match (by, others.is_empty()) {
+            (Some(by), _) if hunt.of == gate::HARNESS => format!("{cpu:>6.1} s CPU  {by}"),
+            (Some(by), _) => format!("{seeds:>7} runs {cpu:>6.1} s CPU  {by}"),
+            (None, true) => format!("NOT CAUGHT in {seeds} runs, {cpu:.1} s CPU"),
+            (None, false) => {
+                format!("CAUGHT BY ANOTHER PROMISE ALONE in {seeds} runs, {cpu:.1} s CPU: {others}")
+            }
+        };
+        let sign = if hunt.caught { '✓' } else { '✗' };
+        text.push_str(&format!("{sign} {mutant:<wide$}  {intended:<promises$}  {what}\n"));
+    }
+    text
+}
+
+fn bar(length: u64) -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new(length);
+    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} mutants  {msg}");
+    // The template is a constant that is known to be sound; without a style there is still a bar.
+    style.map_or(bar.clone(), |style| bar.with_style(style))
+}

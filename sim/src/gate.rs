@@ -1,0 +1,159 @@
+//! The gate that measures the harness: every known bug is switched on, one in each process, and must be caught by the
+//! promise that it is said to break. A bug of a system is hunted with the system's shipped scenarios and with random
+//! plans; a bug of the harness itself with its [self-tests](crate::selftest). This module hunts in this process; who
+//! starts the processes is the command.
+
+use crate::{
+    catalog::Catalog,
+    run::{Job, Worker},
+    selftest,
+};
+use onceward_core::mutants::About;
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+/// A known bug and what it is a bug of.
+#[derive(Clone, Copy, Debug)]
+pub struct Candidate {
+    /// A system's name, or [`HARNESS`].
+    pub of: &'static str,
+    /// What is known of it.
+    pub about: About,
+    /// Switches it on for the whole process.
+    pub activate: fn(),
+}
+
+/// What bugs of the harness itself are listed under.
+pub const HARNESS: &str = "harness";
+
+/// What became of a hunt.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Hunt {
+    /// A system's name, or [`HARNESS`].
+    pub of: String,
+    /// The bug's name.
+    pub mutant: String,
+    /// The promise that it must be seen to break.
+    pub intended: String,
+    /// Whether that was seen.
+    pub caught: bool,
+    /// What showed it: a scenario and a seed, or a self-test.
+    pub by: Option<String>,
+    /// Runs until then.
+    pub seeds: u64,
+    /// Processor seconds until then.
+    pub cpu: f64,
+    /// Other promises that were seen broken, and how often.
+    pub others: BTreeMap<String, u64>,
+}
+
+/// Every known bug.
+pub fn candidates(catalog: &Catalog) -> Vec<Candidate> {
+    let of_systems = catalog.all().flat_map(|subject| {
+        let mutants = subject.mutants().into_iter();
+        mutants.map(|mutant| Candidate { of: subject.name(), about: mutant.about, activate: mutant.activate })
+    });
+    let model = onceward_model::mutants::Mutant::ALL.iter().map(|m| (m.about(), m.switch_on()));
+    let own = crate::mutants::Mutant::ALL.iter().map(|m| (m.about(), m.switch_on()));
+    let of_harness = model.chain(own).map(|(about, activate)| Candidate { of: HARNESS, about, activate });
+    of_systems.chain(of_harness).collect()
+}
+
+/// Switches a bug on and hunts it until it is caught or the time is used up. To be called once in a process.
+///
+/// # Errors
+/// The system is not in the catalog.
+pub fn hunt(
+    catalog: &Catalog,
+    candidate: &Candidate,
+    scenarios: Vec<Box<dyn Job>>,
+    budget: Duration,
+) -> Result<Hunt, String> {
+    (candidate.activate)();
+    let mut hunt = Hunt {
+        of: candidate.of.into(),
+        mutant: candidate.about.name.into(),
+        intended: candidate.about.kills.into(),
+        caught: false,
+        by: None,
+        seeds: 0,
+        cpu: 0.0,
+        others: BTreeMap::new(),
+    };
+    if candidate.of == HARNESS {
+        hunt.self_tests(candidate.about.kills);
+    } else {
+        let jobs =
+            scenarios.into_iter().filter(|job| job.system() == candidate.of && job.must_break().is_none());
+        let swarm = catalog.find(candidate.of)?.swarm();
+        hunt.runs(&jobs.collect::<Vec<_>>(), &*swarm, budget);
+    }
+    hunt.cpu = cpu().as_secs_f64();
+    Ok(hunt)
+}
+
+/// A written scenario leaves little to chance: this many seeds of it are tried.
+const SCENARIO_SEEDS: u64 = 20;
+/// The time is looked at after so many runs.
+const LOOK_EVERY: u64 = 16;
+
+impl Hunt {
+    fn self_tests(&mut self, intended: &str) {
+        for test in selftest::all() {
+            let Err(seen) = (test.check)() else { continue };
+            if test.name == intended {
+                (self.caught, self.by) = (true, Some(seen.lines().next().unwrap_or("").to_owned()));
+            } else {
+                *self.others.entry(test.name.to_owned()).or_default() += 1;
+            }
+        }
+    }
+
+    fn runs(&mut self, scenarios: &[Box<dyn Job>], swarm: &dyn Job, budget: Duration) {
+        for job in scenarios {
+            let mut worker = job.worker();
+            let seeds = if job.is_certain() { 1 } else { SCENARIO_SEEDS };
+            for seed in job.seed()..job.seed().saturating_add(seeds) {
+                if self.shows(&mut *worker, &**job, seed) {
+                    return;
+                }
+            }
+        }
+        let mut worker = swarm.worker();
+        for seed in 1.. {
+            if self.shows(&mut *worker, swarm, seed) || seed.is_multiple_of(LOOK_EVERY) && cpu() >= budget {
+                return;
+            }
+        }
+    }
+
+    /// Whether this run shows the bug by the promise that it is meant to break.
+    fn shows(&mut self, worker: &mut dyn Worker, job: &dyn Job, seed: u64) -> bool {
+        self.seeds += 1;
+        let Some(violation) = worker.run(seed).violation else { return false };
+        if violation.promise != self.intended {
+            *self.others.entry(violation.promise.to_owned()).or_default() += 1;
+            return false;
+        }
+        let whose = if job.is_swarm() { "random plan" } else { job.name() };
+        (self.caught, self.by) = (true, Some(format!("{whose}, seed {seed}")));
+        true
+    }
+}
+
+/// Processor time of this process; where the system does not say, the time since it first asked.
+pub fn cpu() -> Duration {
+    #[cfg(unix)]
+    {
+        let spent = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+        let (seconds, nanos) = (u64::try_from(spent.tv_sec), u32::try_from(spent.tv_nsec));
+        if let (Ok(seconds), Ok(nanos)) = (seconds, nanos) {
+            return Duration::new(seconds, nanos);
+        }
+    }
+    static FIRST: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
+    FIRST.get_or_init(Instant::now).elapsed()
+}
