@@ -2,9 +2,11 @@
 
 use crate::run::{Job, ScenarioJob, SwarmJob};
 use onceward_model::{
+    check::{Limits, Verdict, run_named},
     scenario::{self, ScenarioError},
     system::{Mutant, Promise, System},
     systems::{self, Visitor},
+    trace::{self, ReplayError, Trace},
 };
 use std::marker::PhantomData;
 
@@ -18,6 +20,18 @@ pub trait Subject: Send + Sync {
     fn promises(&self) -> &'static [Promise];
     /// Its known bugs.
     fn mutants(&self) -> Vec<Mutant>;
+    /// Its bounded scopes.
+    fn scopes(&self) -> Vec<ScopeInfo>;
+    /// Checks one of its scopes exhaustively, as far as the limits allow; none if there is none of that name.
+    fn check(&self, scope: &str, limits: &Limits) -> Option<Checked>;
+    /// Serves an Explorer of one of its scopes, for ever; none if there is none of that name.
+    #[cfg(feature = "explore")]
+    fn explore(&self, scope: &str, address: &str) -> Option<std::io::Result<()>>;
+    /// Performs a trace again, in a fresh world, step by step.
+    ///
+    /// # Errors
+    /// The first step that cannot be performed or has another effect.
+    fn perform(&self, trace: &Trace) -> Result<trace::Replay, Box<ReplayError>>;
     /// Plans drawn from seeds.
     fn swarm(&self) -> Box<dyn Job>;
     /// Reads a scenario for it.
@@ -25,6 +39,37 @@ pub trait Subject: Send + Sync {
     /// # Errors
     /// Everything that is wrong with the text.
     fn read(&self, name: &str, text: &str) -> Result<Box<dyn Job>, ScenarioError>;
+}
+
+/// A bounded scope, its types hidden.
+#[derive(Clone, Copy, Debug)]
+pub struct ScopeInfo {
+    /// Its name.
+    pub name: &'static str,
+    /// What it covers.
+    pub about: &'static str,
+}
+
+/// What a check has shown, its types hidden.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    /// The report.
+    pub text: String,
+    /// How it ended.
+    pub end: End,
+    /// The shortest way to a broken promise, as a scenario.
+    pub counterexample: Option<String>,
+}
+
+/// How a check has ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum End {
+    /// All was seen, every promise holds, and the counts are as pinned.
+    Holds,
+    /// Nothing is broken as far as was seen.
+    Bounded,
+    /// A promise is broken, or the counts are not as pinned.
+    Fails,
 }
 
 struct Of<S>(PhantomData<fn() -> S>);
@@ -41,6 +86,30 @@ impl<S: System> Subject for Of<S> {
     }
     fn mutants(&self) -> Vec<Mutant> {
         S::mutants()
+    }
+    fn scopes(&self) -> Vec<ScopeInfo> {
+        S::scopes().iter().map(|scope| ScopeInfo { name: scope.name, about: scope.about }).collect()
+    }
+    fn check(&self, scope: &str, limits: &Limits) -> Option<Checked> {
+        let scope = S::scopes().into_iter().find(|known| known.name == scope)?;
+        let report = run_named::<S>(&scope, limits);
+        let end = match &report.verdict {
+            Verdict::Exhausted if report.holds() => End::Holds,
+            Verdict::Bounded(_) => End::Bounded,
+            Verdict::Exhausted | Verdict::Violated(_) => End::Fails,
+        };
+        let found = report.counterexample();
+        let counterexample =
+            found.map(|found| scenario::print(&*scope.protocol, &found.scenario(&scope.header)));
+        Some(Checked { text: report.to_string(), end, counterexample })
+    }
+    #[cfg(feature = "explore")]
+    fn explore(&self, scope: &str, address: &str) -> Option<std::io::Result<()>> {
+        let scope = S::scopes().into_iter().find(|known| known.name == scope)?;
+        Some(onceward_model::check::stateright::serve(&scope.protocol, &scope.scope, address))
+    }
+    fn perform(&self, trace: &Trace) -> Result<trace::Replay, Box<ReplayError>> {
+        trace::replay::<S>(trace).map_err(Box::new)
     }
     fn swarm(&self) -> Box<dyn Job> {
         Box::new(SwarmJob::<S>::new())

@@ -3,7 +3,7 @@
 use onceward_model::toy::ToySystem;
 use onceward_sim::{
     engine::Marks,
-    run::{Job, SwarmJob, compare},
+    run::{How, Job, SwarmJob, compare},
 };
 
 #[test]
@@ -15,7 +15,7 @@ fn the_toy_keeps_its_promises_and_all_marks_are_reached() {
     for seed in 1..=300 {
         let outcome = worker.run(seed);
         if let Some(violation) = &outcome.violation {
-            let replay = job.worker().replay(seed, None, None).unwrap();
+            let replay = job.worker().replay(seed, &How::default()).unwrap();
             panic!(
                 "seed {seed}: {violation:?}\n{}\n{}",
                 replay.plan,

@@ -21,7 +21,12 @@ pub(super) enum Verb {
     Run(Run),
     /// Perform one run again, step by step
     Replay(Replay),
-    /// List systems and shipped scenarios
+    /// Look at every state of bounded scopes
+    Check(Check),
+    /// Look around in a bounded scope, in a browser
+    #[cfg(feature = "explore")]
+    Explore(Explore),
+    /// List systems, their scopes, and shipped scenarios
     Scenarios,
     /// Switch known bugs on, one at a time, and see which promise catches them
     Mutants(Mutants),
@@ -75,7 +80,7 @@ pub(super) struct Run {
 
 #[derive(Clone, Debug, ClapArgs)]
 pub(super) struct Replay {
-    /// A scenario file, the name of a shipped scenario, or the seed of a random plan
+    /// A scenario file, the name of a shipped scenario, a trace file, or the seed of a random plan
     #[arg(value_name = "FILE|SEED")]
     pub(super) what: String,
     /// The system that a seed's plan is for [default: the only one, or the first one]
@@ -103,6 +108,8 @@ pub(super) enum Engine {
     /// One event loop over the simulated world
     #[default]
     Loop,
+    /// Exact steps alone, as an exhaustive check performs them: without healing afterwards
+    Check,
 }
 
 #[derive(Clone, Debug, ClapArgs)]
@@ -116,6 +123,39 @@ pub(super) struct Links {
     /// Every link rather than the last
     #[arg(long)]
     pub(super) all: bool,
+}
+
+#[derive(Clone, Debug, ClapArgs)]
+pub(super) struct Check {
+    /// Scopes: `NAME`, or `SYSTEM/NAME` [default: all]
+    #[arg(value_name = "NAME")]
+    pub(super) scopes: Vec<String>,
+    /// At most so many states; then what was not seen broken is no proof
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) states: Option<u64>,
+    /// At most so many steps
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) depth: Option<u32>,
+    /// At most so long for each
+    #[arg(long, value_name = "T", value_parser = time)]
+    pub(super) time: Option<Duration>,
+    /// Threads [default: one for each core]
+    #[arg(long, value_name = "J", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(super) jobs: Option<u16>,
+    /// Also whether the cluster can always come to rest again without faults
+    #[arg(long)]
+    pub(super) recovery: bool,
+}
+
+#[cfg(feature = "explore")]
+#[derive(Clone, Debug, ClapArgs)]
+pub(super) struct Explore {
+    /// The scope: `NAME`, or `SYSTEM/NAME`
+    #[arg(value_name = "NAME")]
+    pub(super) scope: String,
+    /// Where to serve it
+    #[arg(long, value_name = "ADDRESS", default_value = "localhost:3000")]
+    pub(super) address: String,
 }
 
 #[derive(Clone, Debug, ClapArgs)]

@@ -7,6 +7,10 @@ pub(super) fn scenarios(context: &mut Context<'_>) -> Result<Verdict, Refused> {
     writeln!(context.out, "\nsystems")?;
     for subject in context.catalog.all() {
         writeln!(context.out, "  {:<12} {}", subject.name(), subject.about())?;
+        for scope in subject.scopes() {
+            let name = format!("{}/{}", subject.name(), scope.name);
+            writeln!(context.out, "    scope {name:<18} {}", scope.about)?;
+        }
     }
     let shipped = context.place.shipped()?;
     if !shipped.is_empty() {

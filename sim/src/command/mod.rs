@@ -3,6 +3,7 @@
 
 mod args;
 mod batch;
+mod check;
 mod list;
 mod mutants;
 mod place;
@@ -69,6 +70,9 @@ pub fn carry_out(args: &Args, catalog: &Catalog, out: &mut dyn Write) -> Result<
         None => batch::default(&mut context, &args.batch),
         Some(Verb::Run(run)) => batch::run(&mut context, run),
         Some(Verb::Replay(replay)) => replay::replay(&mut context, replay),
+        Some(Verb::Check(args)) => check::check(&mut context, args),
+        #[cfg(feature = "explore")]
+        Some(Verb::Explore(args)) => check::explore(&mut context, args),
         Some(Verb::Scenarios) => list::scenarios(&mut context),
         Some(Verb::Mutants(args)) => mutants::mutants(&mut context, args),
         Some(Verb::Hunt(args)) => mutants::hunt(&mut context, args),

@@ -30,11 +30,20 @@ impl Place {
 
     /// Where failures are written.
     pub(super) fn failures(&self) -> Files {
-        let target = env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
-        let folder = target.unwrap_or_else(|| self.root.join("target")).join("failures");
+        Files::at(self.target().join("failures"))
+    }
+
+    /// Where counterexamples of exhaustive checks are written.
+    pub(super) fn checks(&self) -> PathBuf {
+        self.target().join("counterexamples")
+    }
+
+    /// As short as it can be said from the current folder.
+    fn target(&self) -> PathBuf {
+        let named = env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+        let folder = named.unwrap_or_else(|| self.root.join("target"));
         let here = env::current_dir().ok();
-        let shown = here.and_then(|here| folder.strip_prefix(here).ok().map(Path::to_owned));
-        Files::at(&folder, shown.unwrap_or_else(|| folder.clone()))
+        here.and_then(|here| folder.strip_prefix(here).ok().map(Path::to_owned)).unwrap_or(folder)
     }
 
     /// The shipped scenarios, by name.

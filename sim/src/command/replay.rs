@@ -3,15 +3,22 @@
 use super::{Context, Refused, Verdict, args};
 use crate::{
     report::at,
-    run::{Job, host},
+    run::{How, Job, host},
 };
-use onceward_model::trace::Trace;
+use onceward_model::{
+    scenario,
+    trace::{self, Trace},
+};
+use std::path::Path;
 
 pub(super) fn replay(context: &mut Context<'_>, args: &args::Replay) -> Result<Verdict, Refused> {
-    let args::Engine::Loop = args.engine;
+    if Path::new(&args.what).extension().is_some_and(|end| end == "trace") {
+        return perform(context, &args.what);
+    }
     let (job, seed) = what(context, args)?;
-    let inspect = args.inspect.as_deref();
-    let run = host::fresh(|| job.worker().replay(seed, args.until, inspect))?;
+    let steps_only = args.engine == args::Engine::Check;
+    let how = How { until: args.until, inspect: args.inspect.as_deref(), steps_only };
+    let run = host::fresh(|| job.worker().replay(seed, &how))?;
     context.headline()?;
     if !args.quiet {
         writeln!(context.out, "\n{}\n{}", run.plan.trim_end(), steps(&run.trace).trim_end())?;
@@ -49,6 +56,30 @@ pub(super) fn replay(context: &mut Context<'_>, args: &args::Replay) -> Result<V
     if expected {
         writeln!(context.out, "passed: this is what the scenario shows")?;
         return Ok(Verdict::Passed);
+    }
+    Ok(Verdict::Failed)
+}
+
+/// Performs a recorded run again, in a world that nothing schedules.
+fn perform(context: &mut Context<'_>, file: &str) -> Result<Verdict, Refused> {
+    let bytes = std::fs::read(file).map_err(|e| format!("{file} cannot be read: {e}"))?;
+    let text = scenario::text_of(&bytes).map_err(|error| error.in_file(file).to_string())?;
+    let trace = trace::read(text).map_err(|error| format!("{file}: {error}"))?;
+    let system = scenario::peek(&trace.header.scenario).map_err(|error| error.in_file(file).to_string())?;
+    let subject = context.catalog.find(&system)?;
+    context.headline()?;
+    match host::fresh(|| subject.perform(&trace)) {
+        Ok(replay) => {
+            writeln!(
+                context.out,
+                "{file}: {} steps, each as recorded, chain {}",
+                trace.steps.len(),
+                replay.chain
+            )?;
+            let Some(violation) = replay.violation else { return Ok(Verdict::Passed) };
+            writeln!(context.out, "✗ {violation}")?;
+        }
+        Err(error) => writeln!(context.out, "FAILED  {error}")?,
     }
     Ok(Verdict::Failed)
 }

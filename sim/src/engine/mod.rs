@@ -54,13 +54,21 @@ pub struct Limits {
     pub events: u64,
     /// Stops after this step, without a verdict.
     pub until: Option<u64>,
+    /// Whether faults end and the cluster is judged again after the plan.
+    pub healing: bool,
     /// How many nodes random faults may keep down at the same time.
     pub down_at_once: u16,
 }
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { settle: Dur::secs(600), events: 2_000_000, until: None, down_at_once: u16::MAX }
+        Limits {
+            settle: Dur::secs(600),
+            events: 2_000_000,
+            until: None,
+            healing: true,
+            down_at_once: u16::MAX,
+        }
     }
 }
 
@@ -222,6 +230,9 @@ impl<P: Protocol, W: Watch<P>, T: Ticker> Run<'_, P, W, T> {
         }
         self.faults(plan)?;
         self.world.check()?;
+        if !self.limits.healing {
+            return Ok(());
+        }
         self.healed_at = self.now;
         self.heal()
     }
@@ -242,6 +253,9 @@ impl<P: Protocol, W: Watch<P>, T: Ticker> Run<'_, P, W, T> {
                 Planned::Next(node, kind, outcome) => self.next.push((*node, *kind, outcome.clone())),
                 Planned::Step(_) => {}
             }
+        }
+        if !self.limits.healing {
+            return Ok(());
         }
         self.up_to(self.now.after(linger(plan.scenario)))
     }

@@ -14,29 +14,27 @@ use std::{
 #[derive(Debug)]
 pub struct Files {
     root: PathBuf,
-    /// What the reports call that folder.
-    shown: PathBuf,
     /// Whose each seed's folder is.
     taken: Mutex<BTreeMap<u64, String>>,
 }
 
 impl Files {
     /// A folder for the failures of one batch, made when there is a first one.
-    pub fn at(root: impl Into<PathBuf>, shown: impl Into<PathBuf>) -> Files {
-        Files { root: root.into(), shown: shown.into(), taken: Mutex::default() }
+    pub fn at(root: impl Into<PathBuf>) -> Files {
+        Files { root: root.into(), taken: Mutex::default() }
     }
 
     /// Writes a failing run down, and says under what name its plan is found. A disk that is full must not hide the
     /// failure itself: then there is no file, and the report names the seed alone.
     pub(super) fn write(&self, job: &dyn Job, seed: u64, run: &Replay) -> Option<PathBuf> {
-        let folder = self.folder(job, seed);
-        let write = || -> io::Result<()> {
-            let root = self.root.join(&folder);
-            fs::create_dir_all(&root)?;
-            fs::write(root.join("plan.scenario"), &run.plan)?;
-            fs::write(root.join("run.trace"), trace::write(&run.trace))
+        let folder = self.root.join(self.folder(job, seed));
+        let write = || -> io::Result<PathBuf> {
+            fs::create_dir_all(&folder)?;
+            fs::write(folder.join("run.trace"), trace::write(&run.trace))?;
+            fs::write(folder.join("plan.scenario"), &run.plan)?;
+            Ok(folder.join("plan.scenario"))
         };
-        write().ok().map(|()| self.shown.join(folder).join("plan.scenario"))
+        write().ok()
     }
 
     fn folder(&self, job: &dyn Job, seed: u64) -> PathBuf {

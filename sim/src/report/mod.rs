@@ -11,7 +11,7 @@ pub use text::{failure, summary};
 
 use crate::{
     batch::{Lane, Options, Results, Tally},
-    run::host,
+    run::{How, host},
 };
 use onceward_core::Dur;
 use onceward_model::scenario::print_span;
@@ -154,7 +154,7 @@ fn lane_report(lane: &Lane, tally: &Tally, rules: Rules, files: Option<&Files>) 
     marks.extend(others.map(|(mark, times)| MarkReport { mark: mark.to_owned(), times, must: false }));
     let findings = tally.findings.iter().map(|(signature, finding)| {
         let seed = finding.seed;
-        let again = host::fresh(|| job.worker().replay(seed, None, None));
+        let again = host::fresh(|| job.worker().replay(seed, &How::default()));
         let (replay, confirmed) = match again {
             Ok(again) => {
                 let file = files.and_then(|files| files.write(job, seed, &again));

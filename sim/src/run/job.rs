@@ -60,7 +60,18 @@ pub trait Worker {
     fn links(&mut self, seed: u64) -> (Outcome, Vec<(Seen, Chain)>);
 
     /// Runs one seed, up to a step if one is named, and keeps what people want to see of it.
-    fn replay(&mut self, seed: u64, until: Option<u64>, inspect: Option<&str>) -> Result<Replay, String>;
+    fn replay(&mut self, seed: u64, how: &How<'_>) -> Result<Replay, String>;
+}
+
+/// How far a run is performed again, and what is shown of it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct How<'a> {
+    /// Stop after this step.
+    pub until: Option<u64>,
+    /// Show the state of this node at the end.
+    pub inspect: Option<&'a str>,
+    /// Perform the plan alone, which must name each step.
+    pub steps_only: bool,
 }
 
 /// A run as people want to see it.
@@ -118,7 +129,7 @@ impl<S: System> Job for SwarmJob<S> {
         S::ABOUT
     }
     fn worker(&self) -> Box<dyn Worker + '_> {
-        Box::new(Runner::<S> { plan: Plan::Drawn, engine: Engine::new(), until: None })
+        Box::new(Runner::<S> { plan: Plan::Drawn, engine: Engine::new(), limits: Limits::default() })
     }
 }
 
@@ -180,7 +191,11 @@ impl<S: System> Job for ScenarioJob<S> {
     }
     fn worker(&self) -> Box<dyn Worker + '_> {
         let written = scenario::load::<S>(&self.text).map_err(|error| error.in_file(&self.name).to_string());
-        Box::new(Runner::<S> { plan: Plan::Written(Box::new(written)), engine: Engine::new(), until: None })
+        Box::new(Runner::<S> {
+            plan: Plan::Written(Box::new(written)),
+            engine: Engine::new(),
+            limits: Limits::default(),
+        })
     }
 }
 
@@ -194,8 +209,7 @@ enum Plan<P: Protocol> {
 struct Runner<S: System> {
     plan: Plan<S::Protocol>,
     engine: Engine<S::Protocol>,
-    /// Where to stop.
-    until: Option<u64>,
+    limits: Limits,
 }
 
 /// Everything about one run that does not hang on who watches.
@@ -212,12 +226,9 @@ impl<S: System> Runner<S> {
         seed: u64,
         then: impl FnOnce(&mut Engine<S::Protocol>, Prepared<'_, S::Protocol>) -> R,
     ) -> Result<R, String> {
-        let until = self.until;
-        let limits = |protocol: &S::Protocol| Limits {
-            until,
-            down_at_once: S::allowed(protocol).down_at_once,
-            ..Limits::default()
-        };
+        let with = self.limits;
+        let limits =
+            |protocol: &S::Protocol| Limits { down_at_once: S::allowed(protocol).down_at_once, ..with };
         if let Plan::Written(written) = &self.plan {
             let (protocol, scenario) = (**written).as_ref().map_err(Clone::clone)?;
             let limits = limits(protocol);
@@ -283,24 +294,29 @@ impl<S: System> Worker for Runner<S> {
         (outcome, glance.links.unwrap_or_default())
     }
 
-    fn replay(&mut self, seed: u64, until: Option<u64>, inspect: Option<&str>) -> Result<Replay, String> {
+    fn replay(&mut self, seed: u64, how: &How<'_>) -> Result<Replay, String> {
         let recorder = self.prepare(seed, |_, Prepared { protocol, plan, .. }| {
+            if how.steps_only && !plan.is_exact() {
+                return Err(
+                    "this plan leaves steps to chance: only one that names each step can be performed alone",
+                );
+            }
             let header = TraceHeader {
                 build: format!("onceward-sim {}", env!("CARGO_PKG_VERSION")),
                 seed,
                 memory: engine::memory(&plan.scenario.profile),
                 scenario: scenario::print(&*protocol, plan.scenario),
             };
-            Recorder::new(&protocol, header)
-        })?;
+            Ok(Recorder::new(&protocol, header))
+        })??;
         let plan = recorder.header().scenario.clone();
         let mut record = Record::new(recorder);
-        self.until = until;
+        self.limits = Limits { until: how.until, healing: !how.steps_only, ..Limits::default() };
         let finished = self.watched(seed, &mut record);
-        self.until = None;
+        self.limits = Limits::default();
         let (mut glance, trace) = record.finish(finished.as_ref().ok().map(|finished| &finished.world));
         let outcome = outcome::<S>(seed, &finished, &mut glance);
-        let inspected = match (inspect, &finished) {
+        let inspected = match (how.inspect, &finished) {
             (Some(name), Ok(finished)) => Some(inspected(finished, name)?),
             _ => None,
         };

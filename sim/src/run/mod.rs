@@ -9,5 +9,5 @@ pub(crate) mod panics;
 mod watch;
 
 pub use compare::{Difference, compare};
-pub use job::{Job, Replay, ScenarioJob, SwarmJob, Worker};
+pub use job::{How, Job, Replay, ScenarioJob, SwarmJob, Worker};
 pub use outcome::{NEVER_PANICS, Outcome, Signature};

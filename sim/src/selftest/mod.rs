@@ -8,7 +8,7 @@ use crate::{
     batch::{self, Lane, Options},
     engine::{Engine, Finished, Limits, NoTicker, SETTLES, Watch},
     plan::{self, Drawn, Rooted},
-    run::{Job, Outcome, Replay, SwarmJob, Worker},
+    run::{How, Job, Outcome, Replay, SwarmJob, Worker},
 };
 use census::{Census, Kind};
 use onceward_core::Dur;
@@ -157,7 +157,7 @@ impl Worker for Counting {
     fn links(&mut self, seed: u64) -> (Outcome, Vec<(Seen, Chain)>) {
         (self.run(seed), Vec::new())
     }
-    fn replay(&mut self, _: u64, _: Option<u64>, _: Option<&str>) -> Result<Replay, String> {
+    fn replay(&mut self, _: u64, _: &How<'_>) -> Result<Replay, String> {
         Err("this job only counts".into())
     }
 }
