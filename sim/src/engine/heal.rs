@@ -85,7 +85,8 @@ impl<P: Protocol, W: Watch<P>, T: Ticker> Run<'_, P, W, T> {
         let (mut since, mut wait) = (0u32, 1u32);
         loop {
             since += 1;
-            if self.world.calls().is_empty() && (!all || since >= wait) {
+            let up = self.world.hosts().all(|(_, host)| host.node.is_some());
+            if up && self.world.calls().is_empty() && (!all || since >= wait) {
                 if !all || self.world.settled() {
                     return Ok(true);
                 }

@@ -320,6 +320,10 @@ impl EventStore {
 
     /// Says of all answers that rest on these records that the outcome is unknown.
     pub(super) fn give_up(&mut self, from: u64, upto: u64, cause: crate::DiskError, out: &mut Out) {
+        // What was answered as written is not held any more: the range may lie behind all that is.
+        if from >= upto {
+            return;
+        }
         let mut ends: Vec<u64> = self.held.range(from + 1..=upto).map(|(end, _)| *end).collect();
         if mutant!(UnknownUnanswered) {
             ends = vec![];

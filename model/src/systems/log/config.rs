@@ -162,10 +162,6 @@ pub(super) fn draw(key: Key) -> Header {
     if key.chance(11, 300_000) {
         settings.push(("dedup", one(12, &["1", "8", "1000"]).into()));
     }
-    if key.chance(13, 200_000) {
-        settings.push(("capacity", one(14, &["24KiB", "48KiB", "96KiB"]).into()));
-        settings.push(("reserve", one(15, &["0", "4KiB"]).into()));
-    }
     if key.chance(16, 200_000) {
         settings.push(("full-scan", "yes".into()));
     }

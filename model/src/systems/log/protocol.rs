@@ -10,7 +10,7 @@ use bytes::Bytes;
 use onceward_core::{
     CallId, ClientId, NodeId,
     log::{
-        api::{Expected, Filter, Name, NewEvent, Part, Promise, Query, Request, Response},
+        api::{Expected, Filter, Name, NewEvent, Part, Phase, Promise, Query, Refusal, Request, Response},
         store::{Config, EventStore},
     },
 };
@@ -152,7 +152,8 @@ impl Protocol for Log {
                 if call.client == PROBE
                     && let Some(asked) = asked
                 {
-                    ghost.probe.answered(&asked, response, &mut ghost.history).map_err(|what| {
+                    let (beyond, small) = (ghost.history.is_beyond(), self.geometry.capacity.is_some());
+                    ghost.probe.answered(&asked, response, beyond, small).map_err(|what| {
                         Violation::new(ACCEPTS_WORK, what).at(seen, format!("{response:?}"))
                     })?;
                 }
@@ -162,7 +163,9 @@ impl Protocol for Log {
     }
 
     fn settled(&self, ghost: &Ghost, world: &World<Log>) -> bool {
-        ghost.history.waiting().next().is_none() && world.host(STORE).runs()
+        let host = world.host(STORE);
+        let open = host.node.as_ref().is_some_and(|store| store.phase() != Phase::Recovering);
+        ghost.history.waiting().next().is_none() && host.runs() && open
     }
 
     fn probes(&self, ghost: &Ghost, round: u32) -> Vec<(NodeId, CallId, Request)> {
@@ -215,13 +218,15 @@ impl Protocol for Log {
 
 impl Probe {
     /// Takes note of an answer, or says why it is not the answer of a store that works.
+    ///
+    /// `beyond`: a disk was damaged more than a store must mend. `small`: the disk may well be full for good.
     fn answered(
         &mut self,
         asked: &Request,
         response: &Response,
-        history: &mut History,
+        beyond: bool,
+        small: bool,
     ) -> Result<(), String> {
-        let beyond = history.is_beyond();
         match (asked, response) {
             (Request::Read(Query { filter: Filter::All, .. }), Response::Events { next, end, .. })
                 if !self.scanned =>
@@ -232,6 +237,12 @@ impl Probe {
             (Request::Read(_), Response::Events { .. }) => {}
             (Request::Verify, Response::Verified(_)) => self.verified = true,
             (Request::Append { .. }, Response::Appended(_)) => self.appended = true,
+            (
+                Request::Append { .. },
+                Response::Refused(Refusal::Full | Refusal::Overloaded | Refusal::Unknown { .. }),
+            ) if small => {
+                self.appended = true;
+            }
             (_, Response::Refused(_)) if beyond => self.scan = None,
             (_, Response::Refused(refusal)) => {
                 return Err(format!("once faults have stopped, the store says: {refusal}"));

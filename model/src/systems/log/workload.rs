@@ -10,7 +10,7 @@ use crate::{
 use bytes::Bytes;
 use onceward_core::{
     CallId, ClientId, Dur,
-    log::api::{EventId, Expected, Filter, Frontier, Key, Name, NewEvent, Part, Query, Request},
+    log::api::{EventId, Expected, Filter, Key, Name, NewEvent, Part, Query, Request},
 };
 
 /// Draws about `calls` calls of `clients` clients within `span`, in order of time.
@@ -80,12 +80,7 @@ impl Taste {
                 None => self.append(key, call, made),
             },
             70..88 => Request::Read(self.query(key, made)),
-            88..90 => Request::Barrier,
-            90..91 => {
-                let frontier =
-                    [Frontier::Written, Frontier::Durable, Frontier::Visible][key.below(5, 3) as usize];
-                Request::Await { frontier, position: key.below(6, made.len().max(1) as u64) }
-            }
+            88..91 => Request::Barrier,
             91..92 => Request::Status,
             92..93 => Request::Verify,
             93..94 => {
