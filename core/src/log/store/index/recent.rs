@@ -291,7 +291,7 @@ impl Recent {
 
     /// The cursors saved by records in a range of sequences.
     pub(crate) fn cursors(&self, from: u64, to: u64) -> impl Iterator<Item = &(Name, u64)> {
-        self.cursors.range(from..to).map(|(_, cursor)| cursor)
+        self.cursors.range(from..to.max(from)).map(|(_, cursor)| cursor)
     }
 
     /// The index of a segment that gets no more records. `end` must end a unit.
