@@ -1,5 +1,6 @@
 //! The five duties of a driver (the crate documentation of `onceward_core`), each against a port whose clock,
 //! completions and entropy the test holds in its hands.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use onceward::driver::{Driver, Outgoing, Port};
 use onceward_core::{

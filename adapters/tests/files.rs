@@ -1,4 +1,5 @@
 //! The real disk, operation by operation: what it answers, what it leaves behind, and what it refuses.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use bytes::Bytes;
 use onceward::driver::files::Files;

@@ -1,5 +1,6 @@
 //! The machines stay pure in fact, not only by intent: no standard library in the sources, and a dependency tree that
 //! is allow-listed with every `std` feature off.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::{
     collections::BTreeSet,

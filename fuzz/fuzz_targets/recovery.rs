@@ -80,7 +80,8 @@ fn append(n: u128) -> Request {
             payload: vec![n as u8; 60].into(),
         })
         .collect();
-    let part = Part { entity: name(["a", "b", "c"][n as usize % 3]), expected: Expected::Any, key: None, events };
+    let part =
+        Part { entity: name(["a", "b", "c"][n as usize % 3]), expected: Expected::Any, key: None, events };
     Request::Append { parts: vec![part], deadline: None }
 }
 
@@ -148,7 +149,8 @@ struct Hosted {
 impl Hosted {
     fn boot(disk: Disk, full_scan: bool) -> Hosted {
         let node = EventStore::new(config(full_scan));
-        let mut hosted = Hosted { node, disk, todo: VecDeque::new(), timers: Vec::new(), calls: 0, answers: 0 };
+        let mut hosted =
+            Hosted { node, disk, todo: VecDeque::new(), timers: Vec::new(), calls: 0, answers: 0 };
         hosted.step(Input::Boot);
         hosted
     }
@@ -166,7 +168,10 @@ impl Hosted {
         for action in actions {
             match action {
                 Action::Disk(op, what) => {
-                    assert!(!matches!(&what, DiskOp::Read { len, .. } if *len > 1 << 26), "a read of {what:?}");
+                    assert!(
+                        !matches!(&what, DiskOp::Read { len, .. } if *len > 1 << 26),
+                        "a read of {what:?}"
+                    );
                     self.disk.submit(op, what);
                     self.todo.push_back(op);
                 }

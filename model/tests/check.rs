@@ -1,4 +1,5 @@
 //! The explorer on the toy's scopes: verdicts, pinned counts, threads, reductions, limits, scenario text.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use onceward_model::{
     check::{CheckReport, Limits, Verdict, explore, run_named},

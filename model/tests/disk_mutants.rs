@@ -1,5 +1,6 @@
 //! The disk's own known bugs, each switched on in turn: the promise that it breaks must be seen broken. One test, as
 //! a switch is for the whole process.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 #![cfg(feature = "mutants")]
 
 use onceward_model::mutants::Mutant;

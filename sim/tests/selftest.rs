@@ -1,4 +1,5 @@
 //! The simulator keeps what it promises about itself.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[test]
 fn every_promise_of_the_simulator_holds() {

@@ -1,4 +1,5 @@
 //! Random plans for the toy: no false alarm, the same run every time, and every interesting place reached.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use onceward_model::toy::ToySystem;
 use onceward_sim::{

@@ -20,6 +20,8 @@ pub const RECOVERABLE: &str = "recoverable";
 const BLOCK: usize = 512;
 
 /// What the expansion of states found, in order.
+// Most of them are states, and they are used up at once: boxing would cost more than it saves.
+#[allow(clippy::large_enum_variant)]
 enum Found<P: Protocol> {
     State {
         step: u32,
