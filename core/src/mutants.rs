@@ -1,4 +1,4 @@
-//! Known bugs, kept. A mutant is a few lines of a real design's mistake behind [`mutant!`](crate::mutant), so that
+//! Known bugs, kept. A mutant is a few lines of a real design's mistake behind a macro `mutant!`, so that
 //! a harness can be measured by what it catches. Without the feature `mutants` the macro is the constant `false`
 //! and nothing of this remains in a build; with it, one mutant per process is chosen once, before anything runs.
 

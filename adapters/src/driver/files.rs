@@ -1,9 +1,9 @@
 //! The real disk: performs one [`DiskOp`] after another in a folder that it has to itself. Decides how an operation is
-//! mapped to system calls and their errors to [`DiskError`]; it never retries what failed, and never hides it.
+//! mapped to system calls and their errors to `DiskError`; it never retries what failed, and never hides it.
 //!
 //! Invariants: a path that would leave the root is refused before anything is touched; while the value lives, no other
 //! `Files` of any process has the same root; a file with writes that no sync has covered stays open (see
-//! [`handles`]).
+//! `handles`).
 //!
 //! What the mapping relies on is Linux's and POSIX's: `pwrite` and `pread` are positioned, `fdatasync` covers what is
 //! needed to read the data back, a folder must be synced for the names in it to last.
