@@ -145,7 +145,7 @@ mod tests {
     #[test]
     fn the_form_is_fixed() {
         // A change here changes which states meet by chance, and nothing else: but it must be meant.
-        assert_eq!(fingerprint(&(1u8, 2u16, "three", vec![4u64], Some(5i32))), 0xd96a_5f0c_2f9a_9d2f);
+        assert_eq!(fingerprint(&(1u8, 2u16, "three", vec![4u64], Some(5i32))), 0xf1ce_e5f4_1cde_0ab7);
     }
 
     #[test]
