@@ -148,7 +148,7 @@ struct Hosted {
 
 impl Hosted {
     fn boot(disk: Disk, full_scan: bool) -> Hosted {
-        let node = EventStore::new(config(full_scan));
+        let node = EventStore::new(config(full_scan)).expect("the settings are valid");
         let mut hosted =
             Hosted { node, disk, todo: VecDeque::new(), timers: Vec::new(), calls: 0, answers: 0 };
         hosted.step(Input::Boot);

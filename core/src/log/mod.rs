@@ -6,6 +6,8 @@
 //! subscribers. [`api`] is what clients say and hear.
 
 pub mod api;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 pub mod mutants;
 pub mod segments;
 pub mod store;

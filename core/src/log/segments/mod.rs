@@ -34,6 +34,8 @@
 mod api;
 mod books;
 mod format;
+#[cfg(feature = "fuzz")]
+pub(super) mod fuzz;
 mod read;
 mod reader;
 mod recovery;

@@ -49,6 +49,8 @@ mod append;
 mod clock;
 mod config;
 mod dispatch;
+#[cfg(feature = "fuzz")]
+pub(super) mod fuzz;
 mod hash;
 mod heads;
 mod history;

@@ -91,7 +91,7 @@ const VERSION: u64 = 1;
 impl SegmentIndex {
     /// The position after the last event.
     pub(crate) fn positions_end(&self) -> u64 {
-        self.positions + self.rows.len() as u64
+        self.positions.saturating_add(self.rows.len() as u64)
     }
 
     /// Whether the footer continues a history that ends as given.
@@ -249,7 +249,8 @@ impl SegmentIndex {
                 record += 1;
             }
             let sequence = given[entity as usize];
-            given[entity as usize] += 1;
+            // Beyond the last sequence there is, the count below no longer adds up.
+            given[entity as usize] = sequence.wrapping_add(1);
             record += 1;
             let correlation = if correlation == 0 { id } else { correlation };
             let record = record - 1;
@@ -380,5 +381,52 @@ impl Match {
             Match::Id(print) => row.id == print,
             Match::Correlation(print) => row.correlation == print,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+
+    /// The last sequence there is, given to an entity that has no event in the segment, and yet has one.
+    #[test]
+    fn a_footer_whose_sequences_run_over_is_refused() {
+        let name = |text| Name::new(text).unwrap();
+        let row = Row {
+            offset: 0,
+            len: 9,
+            record: 0,
+            entity: 0,
+            scope: 0,
+            kind: 0,
+            id: 1,
+            correlation: 1,
+            causation: 0,
+            sequence: 0,
+        };
+        let index = SegmentIndex {
+            segment: 9,
+            first: 0,
+            end: 1,
+            positions: u64::MAX,
+            before: Hash256::default(),
+            after: Hash256::default(),
+            time: Hlc::default(),
+            entities: vec![FooterEntity {
+                name: name("a"),
+                next: u64::MAX,
+                count: 0,
+                position: 0,
+                chain: Hash256::default(),
+            }],
+            scopes: vec![name("s")],
+            kinds: vec![name("k")],
+            cursors: Vec::new(),
+            rows: vec![row],
+            done: Vec::new(),
+        };
+        assert_eq!(index.positions_end(), u64::MAX);
+        assert!(SegmentIndex::decode(9, &index.encode()).is_err());
     }
 }
