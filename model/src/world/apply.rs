@@ -5,7 +5,7 @@
 use super::{
     Applied, Choice, ChoiceOf, End, Event, Ignored, Item, Key, Link, Msg, Protocol, Resp, Seen, Side, Sink,
     Time, Timer, Violation, When, World,
-    disk::{Fates, Landed, Outcome},
+    disk::{Damage, Fates, Landed, Outcome},
     host::Asked,
 };
 use onceward_core::{Action, CallId, Closed, ConnId, Input, Machine, NodeAction, NodeId, NodeInput};
@@ -109,7 +109,11 @@ impl<P: Protocol, S: Sink<P>> Run<'_, P, S> {
                 if !self.world.host_mut(*node).disk.damage(damage) {
                     return Ok(Applied::Stale);
                 }
-                self.observe(Event::Damaged(*node))
+                match damage {
+                    Damage::Rot { .. } | Damage::Lose { .. } => self.observe(Event::Damaged(*node)),
+                    // A full disk loses nothing: it is within every budget.
+                    Damage::Capacity(_) => Ok(Applied::Done),
+                }
             }
             Choice::Clock(node, change) => {
                 let at = self.seen.at;

@@ -40,7 +40,7 @@ pub struct Host<N: Node> {
     /// Its clocks.
     pub clocks: Clocks,
     /// The next step is cut short after so many actions.
-    pub(super) cut_short: Option<u16>,
+    pub cut_short: Option<u16>,
     /// Sorted by name.
     pub(super) timers: Vec<Armed<N::Timer>>,
     /// Unanswered disk operations, in order of submission.

@@ -64,6 +64,12 @@ pub trait Protocol: Send + Sync + 'static {
         Ok(())
     }
 
+    /// Whether a machine has come to its end, so that its process exits. Once faults have stopped, such a process is
+    /// started again like one that was killed.
+    fn over(&self, _node: &Self::Node) -> bool {
+        false
+    }
+
     /// Whether nothing is left to be done: every accepted call answered, every node up, nothing owed. What must stay
     /// reachable without faults from every state, and be reached after faults have stopped.
     fn settled(&self, ghost: &Self::Ghost, world: &World<Self>) -> bool

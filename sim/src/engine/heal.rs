@@ -7,7 +7,7 @@ use crate::mutants::mutant;
 use onceward_core::Dur;
 use onceward_model::{
     scenario::Profile,
-    world::{Choice, ClockChange, Key, Protocol, Seen, Violation, disk::Damage},
+    world::{Choice, ClockChange, Key, Landed, Protocol, Seen, Violation, disk::Damage},
 };
 
 /// The promise that the cluster comes to rest: every call answered, every node up, nothing owed.
@@ -67,7 +67,10 @@ impl<P: Protocol, W: Watch<P>, T: Ticker> Run<'_, P, W, T> {
             let room = Damage::Capacity(protocol.geometry(node).capacity);
             choices.extend(device.then_some(Choice::Damage(node, room)));
             choices.extend(host.paused.then_some(Choice::Resume(node)));
-            choices.extend(host.node.is_none().then_some(Choice::Boot(node, host.config)));
+            // A kill that is due within the next steps falls due now.
+            let due = host.cut_short.is_some();
+            choices.extend(due.then_some(Choice::Kill(node, Landed::Everything)));
+            choices.extend((due || host.node.is_none()).then_some(Choice::Boot(node, host.config)));
         }
         for (n, choice) in choices.iter().enumerate() {
             self.perform(Key::root(self.seed, root::HEAL + n as u64), choice)?;
@@ -85,7 +88,11 @@ impl<P: Protocol, W: Watch<P>, T: Ticker> Run<'_, P, W, T> {
         let (mut since, mut wait) = (0u32, 1u32);
         loop {
             since += 1;
-            let up = self.world.hosts().all(|(_, host)| host.node.is_some());
+            let protocol = self.world.protocol();
+            let up = self
+                .world
+                .hosts()
+                .all(|(_, host)| host.node.as_ref().is_some_and(|node| !protocol.over(node)));
             if up && self.world.calls().is_empty() && (!all || since >= wait) {
                 if !all || self.world.settled() {
                     return Ok(true);
@@ -108,12 +115,16 @@ impl<P: Protocol, W: Watch<P>, T: Ticker> Run<'_, P, W, T> {
         self.happen(waiting)
     }
 
-    /// Starts a process that went down all the same: a kill that was due when faults ended.
+    /// Starts a process that went down all the same, by its own end.
     fn revive(&mut self) -> Result<bool, Stop> {
-        let down = self.world.hosts().find(|(_, host)| host.node.is_none());
-        let Some((node, config)) = down.map(|(node, host)| (node, host.config)) else { return Ok(false) };
-        let key = Key::root(self.seed, root::REVIVE + self.events);
-        self.perform(key, &Choice::Boot(node, config))?;
+        let protocol = self.world.protocol();
+        let next = self.world.hosts().find_map(|(node, host)| match &host.node {
+            None => Some(Choice::Boot(node, host.config)),
+            Some(machine) if protocol.over(machine) => Some(Choice::Kill(node, Landed::Everything)),
+            Some(_) => None,
+        });
+        let Some(choice) = next else { return Ok(false) };
+        self.perform(Key::root(self.seed, root::REVIVE + self.events), &choice)?;
         Ok(true)
     }
 

@@ -304,11 +304,9 @@ pub struct Opened {
     pub store_id: u128,
     /// What recovery found and did; `events` counts records.
     pub report: Recovered,
-    /// The next record's sequence.
+    /// The next record's sequence. All records below are durable: while what recovery adopted cannot be proven,
+    /// because the disk is full or keeps failing, recovery goes on.
     pub next: u64,
-    /// Records below are durable. Less than `next` only if the disk keeps failing or is full: the rest is readable
-    /// but must not be shown before [`Action::Durable`].
-    pub durable: u64,
 }
 
 /// A record read back.

@@ -105,7 +105,6 @@ pub const MARKS: &[&str] = &[
     "read from a sealed segment",
     "read waited for an event",
     "footer taken over",
-    "footer refused",
     "segment kept in memory for want of a footer",
     "drain limit reached",
     "shutdown while recovering",

@@ -5,7 +5,7 @@ use super::{EventStore, Out, Stage, durable, index::SegmentIndex, mark, refuse};
 use crate::{
     Action, Clock, DiskError,
     log::{
-        api::{Damage, Promise, Refusal, Response},
+        api::{Damage, Refusal, Response},
         mutants::mutant,
         segments::{self, Location, Opened, Refused},
     },
@@ -38,7 +38,9 @@ impl EventStore {
                 if used {
                     self.cursors = self.history.cursors.clone();
                 }
-                mark(out, if used { "footer taken over" } else { "footer refused" });
+                if used {
+                    mark(out, "footer taken over");
+                }
                 self.tell(clock, segments::Input::FooterVerdict { segment, used }, out);
             }
             Said::Ready(opened) => self.opened(clock, *opened, out),
@@ -178,11 +180,9 @@ impl EventStore {
         let events = self.history.events;
         self.recovery = Some(Arc::new(crate::log::api::Recovered { events, ..opened.report }));
         self.stage = Stage::Ready;
-        let (positions, _) = self.history.index.recent.upto(opened.durable);
         self.frontiers =
-            crate::log::api::Frontiers { accepted: events, written: events, durable: positions, visible: 0 };
-        let promised = if self.config.promise == Promise::Written { end } else { opened.durable };
-        self.promise(clock, promised, out);
+            crate::log::api::Frontiers { accepted: events, written: events, durable: events, visible: 0 };
+        self.promise(clock, end, out);
     }
 
     /// The promised frontier has reached `upto`: what lies below is answered, shown and told.

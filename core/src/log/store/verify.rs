@@ -147,6 +147,10 @@ impl EventStore {
         let (_, digest) = recent.upto(end);
         audit.history.index.recent = Arc::new(Recent::starting(end, audit.history.events, digest));
         let sealed = self.history.index.sealed().iter().find(|sealed| sealed.segment == segment)?;
+        if end < sealed.end {
+            // It was being written when the audit began, and was read as far as it went then.
+            return None;
+        }
         if audit.wanted.remove(&segment) {
             self.history.index.pin(index);
             return Some(segment);

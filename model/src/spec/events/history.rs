@@ -182,6 +182,8 @@ impl History {
             .collect();
         for position in lost {
             if let Some(facts) = self.facts.remove(&position) {
+                // What follows may be another event: the chain is followed anew.
+                self.tails.remove(&facts.entity);
                 self.places.remove(&facts.id);
                 self.sequences.remove(&(facts.entity, facts.sequence));
                 self.settle(facts.origin.0, State::Unknown);

@@ -23,7 +23,7 @@ pub(super) const SETTINGS: &[(&str, &str)] = &[
     ("segment-age", "age at which a segment is sealed, or never"),
     ("preallocate", "yes or no"),
     ("group", "most bytes of one commit group"),
-    ("queue", "most bytes accepted and not yet durable"),
+    ("queue", "most bytes accepted and not yet durable; requests shrink with it, down to one event at 4KiB"),
     ("drain", "how many waiting appends a shutdown still carries out"),
     ("reserve", "bytes held back for a full disk"),
     ("dedup", "for how many positions a key is remembered"),
@@ -39,7 +39,7 @@ pub(super) fn build(header: &Header) -> Result<Log, String> {
     let clients = super::roles(header)?;
     let mut config = small();
     let mut geometry = Geometry::SIMULATED;
-    let (mut every, mut age) = (0u32, Dur::millis(5));
+    let (mut every, mut age, mut queue) = (0u32, Dur::millis(5), None);
     for (name, value) in &header.config {
         let wrong = |what: &str| format!("{name}={value}: {what}");
         let number = || bytes(value).ok_or_else(|| wrong("write a number, with KiB or MiB if you like"));
@@ -76,7 +76,10 @@ pub(super) fn build(header: &Header) -> Result<Log, String> {
             "segment-age" => segments.segment_age = if value == "never" { None } else { Some(span()?) },
             "preallocate" => segments.preallocate = yes()?,
             "group" => segments.group_bytes = small()?,
-            "queue" => segments.queue_bytes = number()?,
+            "queue" => {
+                segments.queue_bytes = number()?;
+                queue = Some(segments.queue_bytes);
+            }
             "drain" => config.drain_requests = small()?,
             "reserve" => segments.reserve_bytes = number()?,
             "dedup" => config.dedup_horizon = number()?,
@@ -97,6 +100,14 @@ pub(super) fn build(header: &Header) -> Result<Log, String> {
         } else {
             SyncPolicy::Interval { age }
         };
+    }
+    if let Some(queue) = queue {
+        // A small queue takes small requests only: a quarter of it for their records, the rest for their payloads.
+        let quarter = queue / 4;
+        config.request_events = config.request_events.min(u32::try_from(quarter >> 10).unwrap_or(u32::MAX));
+        let most = u32::try_from(queue - quarter).unwrap_or(u32::MAX);
+        config.request_bytes = config.request_bytes.min(most);
+        config.payload_bytes = config.payload_bytes.min(most);
     }
     config.validate().map_err(|bad| bad.to_string())?;
     Ok(Log { configs: vec![config], clients, geometry })
@@ -168,7 +179,7 @@ pub(super) fn draw(key: Key) -> Header {
     if key.chance(17, 200_000) {
         settings.push(("cache", "0".into()));
     }
-    if key.chance(18, 200_000) {
+    if key.chance(18, 400_000) {
         settings.push(("drain", one(19, &["0", "2"]).into()));
     }
     if key.chance(20, 300_000) {
@@ -176,6 +187,12 @@ pub(super) fn draw(key: Key) -> Header {
     }
     if key.chance(22, 200_000) {
         settings.push(("sync", "full".into()));
+    }
+    if key.chance(23, 200_000) {
+        settings.push(("queue", one(24, &["4KiB", "8KiB", "16KiB"]).into()));
+    }
+    if key.chance(25, 200_000) {
+        settings.push(("reserve", one(26, &["2KiB", "16KiB"]).into()));
     }
     let settings: Vec<(&str, &str)> = settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
     super::header(1 + key.below(0, 4) as u16, &settings)

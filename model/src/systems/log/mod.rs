@@ -17,7 +17,7 @@ use crate::{
     scenario::Header,
     spec::events::PROMISES,
     system::{Allowed, Mutant, NamedScope, Numbering, Problem, Promise, System, Verb, Word},
-    world::{Choice, ChoiceOf, Key, Time},
+    world::{ChoiceOf, Key, Time},
 };
 use onceward_core::{
     CallId, Dur, NodeId,
@@ -56,8 +56,7 @@ impl System for LogSystem {
     }
 
     fn draw_workload(protocol: &Log, key: Key, calls: u32, span: Dur) -> Vec<(Time, ChoiceOf<Log>)> {
-        let work = workload::draw(protocol.clients, key, calls, span);
-        work.into_iter().map(|(at, call, request)| (at, Choice::Call(STORE, call, request))).collect()
+        workload::draw(protocol.clients, key, calls, span)
     }
 
     fn allowed(_protocol: &Log) -> Allowed {

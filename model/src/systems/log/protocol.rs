@@ -164,8 +164,21 @@ impl Protocol for Log {
 
     fn settled(&self, ghost: &Ghost, world: &World<Log>) -> bool {
         let host = world.host(STORE);
-        let open = host.node.as_ref().is_some_and(|store| store.phase() != Phase::Recovering);
-        ghost.history.waiting().next().is_none() && host.runs() && open
+        let at_rest = host.node.as_ref().is_some_and(|store| {
+            let frontiers = store.frontiers();
+            match store.phase() {
+                Phase::Recovering | Phase::Closing | Phase::Closed => false,
+                Phase::Full => self.geometry.capacity.is_some(),
+                // While a failing disk keeps outcomes unknown, the store is still trying.
+                Phase::Ready => frontiers.durable == frontiers.accepted,
+                Phase::Damaged(_) => true,
+            }
+        });
+        ghost.history.waiting().next().is_none() && host.runs() && at_rest
+    }
+
+    fn over(&self, store: &EventStore) -> bool {
+        store.phase() == Phase::Closed
     }
 
     fn probes(&self, ghost: &Ghost, round: u32) -> Vec<(NodeId, CallId, Request)> {

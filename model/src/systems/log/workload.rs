@@ -1,11 +1,12 @@
-//! Random work for an event store: a few clients that append to a few entities, guard, retry, read back, follow and
-//! subscribe. It draws and performs nothing. Everything about one call is drawn from a key of its own, so that
+//! Random work for an event store: a few clients that append to a few entities, guard, retry, read back, follow,
+//! subscribe, and shut it down in between. It draws and performs nothing. Everything about one call is drawn from a key of its own, so that
 //! removing a call changes no other.
 
 use super::verbs::event_id;
+use super::{Log, STORE};
 use crate::{
     system::Numbering,
-    world::{Key as Causal, Time},
+    world::{Choice, ChoiceOf, Key as Causal, Landed, Time},
 };
 use bytes::Bytes;
 use onceward_core::{
@@ -14,26 +15,72 @@ use onceward_core::{
 };
 
 /// Draws about `calls` calls of `clients` clients within `span`, in order of time.
-pub(super) fn draw(clients: u16, key: Causal, calls: u32, span: Dur) -> Vec<(Time, CallId, Request)> {
+pub(super) fn draw(clients: u16, key: Causal, calls: u32, span: Dur) -> Vec<(Time, ChoiceOf<Log>)> {
     let taste = Taste::draw(key);
-    let mut times: Vec<(Time, Causal)> = (0..calls)
-        .map(|n| {
-            let key = key.child(n);
-            (Time(key.below(0, span.0.max(1))), key)
-        })
-        .collect();
-    times.sort();
-    let (mut numbering, mut made): (Numbering, Vec<(CallId, Request)>) = Default::default();
-    let mut work = Vec::with_capacity(times.len());
-    for (at, key) in times {
-        let call = numbering.next(ClientId(key.below(1, u64::from(clients.max(1))) as u16));
-        let request = taste.request(key, call, &made);
-        if matches!(request, Request::Append { .. }) {
-            made.push((call, request.clone()));
+    let crowd = (span.0 / 8).max(1);
+    let mut agenda: Vec<(Time, u32, Item)> = Vec::new();
+    for n in 0..calls {
+        let key = key.child(n);
+        let at = key.below(0, span.0.max(1));
+        // Calls at the very same moment meet in the queue.
+        let at = Time(if taste.crowds { at / crowd * crowd } else { at });
+        if taste.shutdowns && key.chance(2, 40_000) {
+            shut_down(key, at, |at, item| agenda.push((at, n, item)));
+        } else {
+            agenda.push((at, n, Item::Call(key)));
         }
-        work.push((at, call, request));
+    }
+    agenda.sort_by_key(|(at, n, _)| (*at, *n));
+    let (mut numbering, mut made): (Numbering, Vec<(CallId, Request)>) = Default::default();
+    let mut work = Vec::with_capacity(agenda.len());
+    for (at, n, item) in agenda {
+        let mut call = || {
+            let client = key.child(n).below(1, u64::from(clients.max(1)));
+            numbering.next(ClientId(client as u16))
+        };
+        work.push((
+            at,
+            match item {
+                Item::Do(choice) => choice,
+                Item::Shutdown => Choice::Call(STORE, call(), Request::Shutdown),
+                Item::Call(key) => {
+                    let call = call();
+                    let request = taste.request(key, call, &made);
+                    if matches!(request, Request::Append { .. }) {
+                        made.push((call, request.clone()));
+                    }
+                    Choice::Call(STORE, call, request)
+                }
+            },
+        ));
     }
     work
+}
+
+enum Item {
+    /// The call that this key draws.
+    Call(Causal),
+    Shutdown,
+    Do(ChoiceOf<Log>),
+}
+
+/// A store that is shut down ends its process and is started again; now and then it is told to stop before it has
+/// recovered, and then starts once more.
+fn shut_down(key: Causal, at: Time, mut then: impl FnMut(Time, Item)) {
+    let span = |purpose, from, to| key.log_uniform(purpose, from, to);
+    let end = || Item::Do(Choice::Kill(STORE, Landed::Everything));
+    let over = at.after(span(70, Dur::micros(100), Dur::millis(100)));
+    let up = over.after(span(71, Dur::micros(10), Dur::millis(10)));
+    then(at, Item::Shutdown);
+    then(over, end());
+    then(up, Item::Do(Choice::Boot(STORE, 0)));
+    if key.chance(72, 500_000) {
+        let soon = up.after(span(73, Dur::micros(1), Dur::millis(1)));
+        let over = soon.after(span(74, Dur::micros(100), Dur::millis(10)));
+        then(soon, Item::Shutdown);
+        then(over, end());
+        then(over.after(Dur::micros(10)), Item::Do(Choice::Boot(STORE, 0)));
+    }
 }
 
 /// What one run is like: features are there or not, not everything a little.
@@ -48,6 +95,8 @@ struct Taste {
     causes: bool,
     subscribers: bool,
     deadlines: bool,
+    shutdowns: bool,
+    crowds: bool,
 }
 
 impl Taste {
@@ -65,6 +114,8 @@ impl Taste {
             causes: on(9),
             subscribers: on(10),
             deadlines: on(11) && on(12),
+            shutdowns: on(13) && on(14),
+            crowds: on(15),
         }
     }
 
@@ -74,7 +125,7 @@ impl Taste {
             let back = key.log_uniform(purpose, Dur(1), Dur(made.len().max(1) as u64)).0 as usize;
             made.len().checked_sub(back).and_then(|at| made.get(at))
         };
-        match key.below(2, 100) {
+        match key.below(5, 100) {
             0..70 => match earlier(3).filter(|_| self.retries && key.chance(4, 200_000)) {
                 Some((_, request)) => self.spoil(key, request.clone()),
                 None => self.append(key, call, made),

@@ -116,6 +116,29 @@ fn the_failing_disk_and_then_the_power_goes() {
 }
 
 #[test]
+fn a_tail_that_cannot_be_proven_keeps_the_store_closed_and_gathers_no_files() {
+    for reserve_bytes in [0, 4096] {
+        let mut rig = Rig::ready(Config { reserve_bytes, ..config() });
+        rig.append(&[b"before"]);
+        rig.run();
+        rig.append(&[b"in the cache"]);
+        while rig.pending.iter().all(|(_, op)| !matches!(op, DiskOp::Sync { .. })) {
+            assert!(rig.perform());
+        }
+        rig.kill();
+        rig.fault = Some(headers_cannot_be_written);
+        suffer(&mut rig, 12);
+        assert_eq!(rig.opened, None, "what recovery adopted is not proven yet");
+        let segments = rig.files();
+        assert_eq!(segments.len(), 2, "the old one and the one for which there is no space: {segments:?}");
+        rig.fault = None;
+        rig.run();
+        assert_eq!(rig.opened.as_ref().unwrap().next, 2);
+        rig.check_alive();
+    }
+}
+
+#[test]
 fn a_full_disk_refuses_without_effect_and_then_goes_on() {
     for reserve_bytes in [0, 4096] {
         let mut rig = Rig::ready(Config { reserve_bytes, ..config() });

@@ -151,7 +151,7 @@ impl Rig {
             Action::Ready(opened) => {
                 self.recovered(opened.next);
                 self.opened = Some((**opened).clone());
-                self.heard_durable(opened.durable);
+                self.heard_durable(opened.next);
             }
             Action::Damaged(damage) => self.damaged = Some(damage.clone()),
             Action::Placed { first, at } => {

@@ -3,7 +3,9 @@
 //! sync of the file, a sync of the folder; only then does it count.
 //!
 //! A try that fails leaves a file that never begins (or holds nothing but what the next try carries as well). The
-//! next try takes a new name: a name or a file of which a sync failed is never trusted again.
+//! next try takes a new name: a name or a file of which a sync failed is never trusted again. Only where there was no
+//! space for the first bytes, and no sync was asked for, does it write all of them again into the same file: a disk
+//! that is full for long must not gather files.
 
 use super::super::format::{GroupKind, SegmentHeader};
 use super::super::read::{Mile, path_of};
@@ -38,6 +40,17 @@ pub(super) struct Begin {
 impl Writer {
     /// Starts a try.
     pub(super) fn begin(&mut self, config: &Config, out: &mut Vec<Action>) {
+        if let Some((number, there)) = self.half.take() {
+            let (data, mile) = self.beginning(config, number, out);
+            let len = data.len() as u32;
+            // Bytes of the last try must not remain behind those of this one.
+            if len >= there {
+                self.job = Job::Begin(Begin { number, stage: Stage::Write { len }, mile, allocated: 0 });
+                let path = path_of(&config.folder, number);
+                return out.push(Action::Disk(OP_MAIN, DiskOp::Write { path, offset: 0, data }));
+            }
+            self.garbage.push(number);
+        }
         let number = match self.highest {
             Some(highest) if mutant!(HalfMadeSegmentWedges) && self.tries > 0 => highest,
             Some(highest) => highest.saturating_add(1),
@@ -64,7 +77,7 @@ impl Writer {
             _ => result.is_ok(),
         };
         if !done {
-            return self.begin_failed(config, begin.number, result, out);
+            return self.begin_failed(config, begin, result, out);
         }
         let op = match begin.stage {
             Stage::Create if config.preallocate => {
@@ -128,18 +141,23 @@ impl Writer {
         (Bytes::from(encoder.out), encoder.mile)
     }
 
-    fn begin_failed(&mut self, config: &Config, number: u64, result: DiskResult, out: &mut Vec<Action>) {
-        let cause = cause_of(result);
+    fn begin_failed(&mut self, config: &Config, begin: Begin, result: DiskResult, out: &mut Vec<Action>) {
+        let cause = cause_of(&result);
         self.job = Job::None;
         self.tries = self.tries.saturating_add(1);
-        // A name that was taken is somebody else's file.
-        if cause != DiskError::Exists && !mutant!(HalfMadeSegmentWedges) {
-            self.garbage.push(number);
+        match begin.stage {
+            _ if mutant!(HalfMadeSegmentWedges) => {}
+            // A name that was taken is somebody else's file.
+            _ if cause == DiskError::Exists => {}
+            Stage::Write { len } if cause == DiskError::NoSpace || result.is_ok() => {
+                self.half = Some((begin.number, len));
+            }
+            _ => self.garbage.push(begin.number),
         }
         out.push(Action::Mark(Mark("beginning of a segment failed")));
         let freed = cause == DiskError::NoSpace && self.filled(config, out);
         if self.tries >= config.attempts {
-            self.give_up(config, cause, out);
+            self.give_up(cause, out);
         }
         self.waiting = true;
         if !freed {

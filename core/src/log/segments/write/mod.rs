@@ -82,6 +82,8 @@ pub(super) struct Writer {
     superseded: Vec<u64>,
     /// Files that do not count, to be removed.
     garbage: Vec<u64>,
+    /// The beginning of a segment for which there was no space: its number, and how many bytes may be there.
+    half: Option<(u64, u32)>,
     sweeping: bool,
 
     queue: VecDeque<Unit>,
@@ -128,7 +130,7 @@ impl Writer {
         let Findings { store_id, epoch, highest, segments, tip, adopted, unsealed, superseded } = findings;
         let accepted = adopted.back().map_or(tip.mile.sequence, Unit::end);
         let replace = !adopted.is_empty();
-        let opened = Opened { store_id, report, next: accepted, durable: tip.mile.sequence };
+        let opened = Opened { store_id, report, next: accepted };
         Writer {
             store_id,
             epoch,
@@ -139,6 +141,7 @@ impl Writer {
             unsealed,
             superseded,
             garbage: Vec::new(),
+            half: None,
             sweeping: false,
             cost: adopted.iter().map(Unit::cost).sum(),
             queue: adopted,
@@ -158,7 +161,7 @@ impl Writer {
             failing: None,
             unknown: tip.mile.sequence,
             full: false,
-            reserve: if config.reserve_bytes > 0 { Reserve::Wanted } else { Reserve::None },
+            reserve: if config.reserve_bytes > 0 { Reserve::Inherited } else { Reserve::None },
             opening: Some(Box::new(opened)),
             proof: replace,
             closing: false,
@@ -458,11 +461,10 @@ impl Writer {
 
     /// Speaks [`Action::Ready`] when it is due.
     fn opened(&mut self, config: &Config, out: &mut Vec<Action>) {
-        let due = !self.proof && self.durable() == self.accepted;
-        if (due || self.failing.is_some())
-            && let Some(mut opened) = self.opening.take()
+        if !self.proof
+            && self.durable() == self.accepted
+            && let Some(opened) = self.opening.take()
         {
-            opened.durable = self.durable();
             out.push(Action::Ready(opened));
             self.want_reserve(config, out);
         }
@@ -485,10 +487,11 @@ impl Writer {
     }
 
     /// Too many failures: those who wait are told that nothing is known.
-    fn give_up(&mut self, config: &Config, cause: DiskError, out: &mut Vec<Action>) {
+    fn give_up(&mut self, cause: DiskError, out: &mut Vec<Action>) {
         self.failing = Some(cause);
         let (from, upto) = (self.unknown.max(self.durable()), self.accepted);
-        if from < upto {
+        // What recovery adopted was not accepted from anybody in this incarnation: nobody waits to hear of it.
+        if from < upto && self.ready() {
             out.push(Action::Mark(Mark("outcome unknown")));
             out.push(Action::Unknown { from, upto, cause });
             self.unknown = upto;
@@ -496,7 +499,6 @@ impl Writer {
         for (token, _) in core::mem::take(&mut self.barriers) {
             out.push(Action::Barrier { token, result: Err(Refused::Disk(cause)) });
         }
-        self.opened(config, out);
         if self.closing {
             self.closed = Some(Err(cause));
         }
@@ -531,8 +533,8 @@ fn arm(armed: &mut bool, wanted: bool, timer: Timer, age: crate::Dur, out: &mut 
 }
 
 /// The disk said something that is no success.
-fn cause_of(result: DiskResult) -> DiskError {
-    result.err().unwrap_or(DiskError::Io)
+fn cause_of(result: &DiskResult) -> DiskError {
+    result.as_ref().err().copied().unwrap_or(DiskError::Io)
 }
 
 /// Whether all of a write was done.

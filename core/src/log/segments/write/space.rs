@@ -11,6 +11,8 @@ use alloc::{format, vec::Vec};
 pub(super) enum Reserve {
     /// Not configured.
     None,
+    /// To be made; one that an earlier incarnation made may still be there.
+    Inherited,
     /// To be made.
     Wanted,
     Creating,
@@ -29,7 +31,7 @@ fn path(config: &Config) -> Path {
 impl Writer {
     /// Starts to hold space back, if that is wanted.
     pub(super) fn want_reserve(&mut self, config: &Config, out: &mut Vec<Action>) {
-        if self.reserve == Reserve::Wanted {
+        if matches!(self.reserve, Reserve::Wanted | Reserve::Inherited) {
             self.reserve = Reserve::Creating;
             out.push(Action::Disk(OP_RESERVE, DiskOp::Create(path(config))));
         }
@@ -66,7 +68,7 @@ impl Writer {
                 self.reserve = Reserve::Wanted;
                 self.waiting = false;
             }
-            (Reserve::None | Reserve::Wanted | Reserve::Held, _) => {}
+            (Reserve::None | Reserve::Inherited | Reserve::Wanted | Reserve::Held, _) => {}
         }
     }
 
@@ -81,7 +83,7 @@ impl Writer {
     /// The disk is full. Says whether space is being given free; then the writer waits for it.
     pub(super) fn filled(&mut self, config: &Config, out: &mut Vec<Action>) -> bool {
         self.fill(out);
-        let held = self.reserve == Reserve::Held;
+        let held = matches!(self.reserve, Reserve::Held | Reserve::Inherited);
         if held {
             self.reserve = Reserve::Freeing;
             self.waiting = true;
