@@ -1,7 +1,7 @@
 //! The event store under its own harness, without faults: it works, it settles, and its probes pass.
 
 use super::*;
-use crate::world::{Applied, Nobody, Protocol, Scope, World};
+use crate::world::{Applied, Choice, Nobody, Protocol, Scope, World};
 
 /// Performs whatever is possible, first things first, until nothing is left but timers.
 fn calm<'a>(

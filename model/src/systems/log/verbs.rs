@@ -517,7 +517,7 @@ mod tests {
     use crate::{
         scenario::words,
         system::Numbering,
-        world::{Key as Causal, Time},
+        world::{Choice, Key as Causal, Time},
     };
 
     /// Reads a line as the `n`th call of its client.
@@ -533,11 +533,10 @@ mod tests {
     fn whatever_is_written_reads_the_same() {
         for seed in 0..300 {
             let mut last = Time(0);
-            for (at, call, request) in
-                super::super::workload::draw(4, Causal::root(seed, 0), 40, Dur::millis(10))
-            {
+            for (at, choice) in super::super::workload::draw(4, Causal::root(seed, 0), 40, Dur::millis(10)) {
                 assert!(at >= last, "out of order");
                 last = at;
+                let Choice::Call(_, call, request) = choice else { continue };
                 let line = label(call, &request);
                 let again = read(&line, call.number);
                 assert_eq!(again.as_ref(), Ok(&(call, request)), "{line}");
