@@ -8,6 +8,7 @@
 mod batpak;
 mod fjall;
 mod okaywal;
+mod onceward;
 mod raw;
 mod redb;
 
@@ -70,6 +71,8 @@ pub(crate) enum Kind {
     Redb,
     /// An event store with a hash chain.
     Batpak,
+    /// This project's event store.
+    Onceward,
 }
 
 impl Kind {
@@ -83,6 +86,7 @@ impl Kind {
             Kind::Fjall => "fjall",
             Kind::Redb => "redb",
             Kind::Batpak => "batpak",
+            Kind::Onceward => "onceward",
         }
     }
 
@@ -102,6 +106,7 @@ impl Kind {
             Kind::Fjall => Box::new(fjall::Fjall::create(dir)?),
             Kind::Redb => Box::new(redb::Redb::create(dir)?),
             Kind::Batpak => Box::new(batpak::Batpak::create(dir)?),
+            Kind::Onceward => Box::new(onceward::Onceward::create(dir)?),
         })
     }
 
@@ -113,6 +118,7 @@ impl Kind {
             Kind::Fjall => fjall::reopen(dir),
             Kind::Redb => redb::reopen(dir),
             Kind::Batpak => batpak::reopen(dir),
+            Kind::Onceward => onceward::reopen(dir),
         }
     }
 }

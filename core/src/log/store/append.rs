@@ -7,7 +7,7 @@ use super::{
     config::Config,
     hash,
     history::History,
-    index::{NewEntry, may_hold},
+    index::NewEntry,
     keys::{Done, DonePart},
     record::{self, Fields, Keyed, UnitWriter},
 };
@@ -193,7 +193,7 @@ impl Append {
             return Ok(*found);
         }
         let wanted = Filter::Id(id);
-        let maybe = history.index.sealed().iter().any(|sealed| may_hold(&sealed.filter, &wanted));
+        let maybe = history.index.sealed().iter().any(|sealed| sealed.may_hold(&wanted));
         if maybe { Err(id) } else { Ok(None) }
     }
 

@@ -63,7 +63,7 @@ impl Heads {
     pub(crate) fn push(&mut self, number: u32, position: u64, chain: Hash256) -> u64 {
         let head = &mut self.list[number as usize];
         let sequence = head.next;
-        *head = EntityHead { name: head.name.clone(), next: sequence + 1, position, chain };
+        (head.next, head.position, head.chain) = (sequence + 1, position, chain);
         sequence
     }
 

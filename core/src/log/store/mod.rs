@@ -39,7 +39,7 @@
 //! | each entity | 64, its name with 16 more, 11 to 21 of table | data |
 //! | each keyed request | about 250, 130 more for each further part | [`Config::dedup_horizon`] |
 //! | each event of a segment without a durable footer | 176, up to 21 of table, 56 for its unit | segment size and queue |
-//! | each event of a sealed segment | 1.5 to 4.5 | data |
+//! | each event of a sealed segment | 9.5 to 12.5 | data |
 //! | decoded footers | 56 an event | [`Config::cache_bytes`] |
 //!
 //! All else is bounded by [`Config`] or by the number of calls that it lets wait. A segment whose footer could not be

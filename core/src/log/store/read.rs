@@ -8,9 +8,9 @@
 use super::{
     hash,
     history::History,
-    index::{Match, SegmentIndex, may_hold},
+    index::{Entry, Match, SegmentIndex},
     record::{self, Content, Stored},
-    table::fingerprint,
+    table::{self, fingerprint},
 };
 use crate::{
     CallId, Mono,
@@ -71,6 +71,14 @@ struct Place {
     at: Location,
     /// Of its id.
     print: u32,
+}
+
+impl Place {
+    /// Of a recent event.
+    fn of(record: u64, entry: &Entry) -> Place {
+        let (position, sequence, at) = (entry.position, entry.sequence, entry.at);
+        Place { position, sequence, record, at, print: fingerprint(entry.id.0) }
+    }
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -304,8 +312,8 @@ impl Reading {
 
     fn may_hold(&self, sealed: &super::index::Sealed) -> bool {
         match &self.trail {
-            Trail::None => may_hold(&sealed.filter, &self.query.filter),
-            Trail::Causes(id, _) => may_hold(&sealed.filter, &Filter::Id(*id)),
+            Trail::None => sealed.may_hold(&self.query.filter),
+            Trail::Causes(id, _) => sealed.may_hold(&Filter::Id(*id)),
             Trail::Effects(_, prints) => sealed.filter.any_caused_by(prints),
         }
     }
@@ -313,13 +321,15 @@ impl Reading {
     fn scan_footer(&mut self, index: &Arc<SegmentIndex>, window: usize) {
         let matcher = match &self.trail {
             Trail::None => index.matcher(&self.query.filter),
-            Trail::Causes(id, _) => Match::Id(fingerprint(id.0)),
+            Trail::Causes(id, _) => Match::Id(table::hash_id(id.0)),
             Trail::Effects(..) => Match::All,
         };
         let skip = usize::try_from(self.at.saturating_sub(index.positions)).unwrap_or(usize::MAX);
         for (n, row) in index.rows.iter().enumerate().skip(skip) {
             let takes = match &self.trail {
-                Trail::Effects(_, prints) => prints.contains(&row.causation) || prints.contains(&row.id),
+                Trail::Effects(_, prints) => {
+                    prints.contains(&row.causation) || prints.contains(&table::narrow(row.id))
+                }
                 _ => matcher.takes(row),
             };
             if !takes {
@@ -327,7 +337,7 @@ impl Reading {
             }
             let position = index.positions + n as u64;
             let record = index.first + u64::from(row.record);
-            let (sequence, at, print) = (row.sequence, index.location(row), row.id);
+            let (sequence, at, print) = (row.sequence, index.location(row), table::narrow(row.id));
             self.picks.push_back(Pick {
                 place: Place { position, sequence, record, at, print },
                 state: State::Wanted,
@@ -342,21 +352,32 @@ impl Reading {
 
     fn scan_recent(&mut self, history: &History, bounds: Bounds, window: usize) {
         let recent = &history.index.recent;
+        let id = match (&self.trail, &self.query.filter) {
+            (Trail::None, Filter::Id(id)) | (Trail::Causes(id, _), _) => Some(*id),
+            _ => None,
+        };
+        if let Some(id) = id {
+            // Ids have an index of their own.
+            let here = self.at..bounds.visible;
+            let found = recent.find(id).filter(|entry| here.contains(&entry.position));
+            if let Some((record, entry)) = found.and_then(|entry| recent.at_position(entry.position)) {
+                self.picks.push_back(Pick { place: Place::of(record, entry), state: State::Wanted });
+            }
+            self.at = bounds.visible;
+            return;
+        }
         for (record, entry) in recent.range(self.at, bounds.visible) {
             let takes = match &self.trail {
-                Trail::None => recent.matches(&history.heads, entry, &self.query.filter),
-                Trail::Causes(id, _) => entry.id == *id,
                 Trail::Effects(ids, _) => {
                     ids.contains(&entry.id) || entry.causation.is_some_and(|cause| ids.contains(&cause))
                 }
+                _ => recent.matches(&history.heads, entry, &self.query.filter),
             };
             self.at = entry.position + 1;
             if !takes {
                 continue;
             }
-            let (position, sequence, at) = (entry.position, entry.sequence, entry.at);
-            let place = Place { position, sequence, record, at, print: fingerprint(entry.id.0) };
-            self.picks.push_back(Pick { place, state: State::Wanted });
+            self.picks.push_back(Pick { place: Place::of(record, entry), state: State::Wanted });
             if self.picks.len() == window {
                 return;
             }

@@ -81,7 +81,12 @@ fn fold(a: u64, b: u64) -> u64 {
 
 /// 32 bits of an id, never 0.
 pub(crate) fn fingerprint(id: u128) -> u32 {
-    ((hash_id(id) >> 32) as u32).max(1)
+    narrow(hash_id(id))
+}
+
+/// The [`fingerprint`] of an id from its [`hash_id`].
+pub(crate) fn narrow(hash: u64) -> u32 {
+    ((hash >> 32) as u32).max(1)
 }
 
 /// What a filter is asked about; one kind never answers for another.

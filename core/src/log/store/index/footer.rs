@@ -17,11 +17,11 @@
 //! | count, then each `str` | scopes |
 //! | count, then each `str` | kinds |
 //! | count, then each 2 numbers and a `str` | cursors: record within the segment, position saved, reader |
-//! | count, then each 8 numbers | events: bytes between the frame before and this one, frame length, entity, scope, kind, fingerprints of id, correlation (0: its own id) and cause (0: none) |
+//! | count, then each 8 numbers | events: bytes between the frame before and this one, frame length, entity, scope, kind, hash of the id, fingerprints of correlation (0: its own id) and cause (0: none) |
 //! | count, then each 2 numbers, `bin` 16, count of parts | requests with a key: first position, position after, digest |
 //! | … of which each 6 numbers, `bin` 32, `bin` 0 or 16 | entity, position, sequence, count, time, link, key |
 //!
-//! An event takes 14 to 20 bytes, an entity about 60, a keyed request about 110.
+//! An event takes 18 to 24 bytes, an entity about 60, a keyed request about 110.
 
 use super::super::{
     heads::Heads,
@@ -33,7 +33,7 @@ use crate::log::{
     api::{self, EventId, Hash256, Hlc, Key, Name},
     segments::Location,
 };
-use alloc::vec::Vec;
+use alloc::{sync::Arc, vec::Vec};
 use bytes::Bytes;
 use rmp::encode::ByteBuf;
 
@@ -78,8 +78,9 @@ pub(crate) struct Row {
     pub(crate) entity: u32,
     pub(crate) scope: u32,
     pub(crate) kind: u32,
+    /// All 64 bits of the id's hash: appends ask for ids that are nowhere, and each wrong "maybe" is a footer read.
+    pub(crate) id: u64,
     /// Fingerprints; of the cause 0: none.
-    pub(crate) id: u32,
     pub(crate) correlation: u32,
     pub(crate) causation: u32,
     /// Sequence within the entity.
@@ -121,6 +122,13 @@ impl SegmentIndex {
         Location { segment: self.segment, offset: row.offset, len: row.len }
     }
 
+    /// The hashes of all ids, sorted.
+    pub(crate) fn ids(&self) -> Arc<[u64]> {
+        let mut ids: Vec<u64> = self.rows.iter().map(|row| row.id).collect();
+        ids.sort_unstable();
+        ids.into()
+    }
+
     /// The filter over what the segment holds.
     pub(crate) fn filter(&self) -> Filter {
         let names =
@@ -129,8 +137,9 @@ impl SegmentIndex {
         items.extend(names(Aspect::Kind, &self.kinds));
         items.extend(self.entities.iter().map(|entity| (Aspect::Entity, name_print(&entity.name))));
         for row in &self.rows {
-            items.push((Aspect::Id, row.id));
-            if row.correlation != row.id {
+            let id = table::narrow(row.id);
+            items.push((Aspect::Id, id));
+            if row.correlation != id {
                 items.push((Aspect::Correlation, row.correlation));
             }
             if row.causation != 0 {
@@ -180,8 +189,12 @@ impl SegmentIndex {
         let mut before = 0u64;
         for row in &self.rows {
             put_uint(&mut out, row.offset.wrapping_sub(before));
-            let correlation = if row.correlation == row.id { 0 } else { row.correlation };
-            for number in [row.len, row.entity, row.scope, row.kind, row.id, correlation, row.causation] {
+            let correlation = if row.correlation == table::narrow(row.id) { 0 } else { row.correlation };
+            for number in [row.len, row.entity, row.scope, row.kind] {
+                put_uint(&mut out, number.into());
+            }
+            put_uint(&mut out, row.id);
+            for number in [correlation, row.causation] {
                 put_uint(&mut out, number.into());
             }
             before = row.offset.wrapping_add(row.len.into());
@@ -242,7 +255,7 @@ impl SegmentIndex {
             let entity = within(from, entities.len(), "an entity")?;
             let scope = within(from, scopes.len(), "a scope")?;
             let kind = within(from, kinds.len(), "a kind")?;
-            let id = small(from, "a fingerprint")?;
+            let id = from.uint("a hash")?;
             let correlation = small(from, "a fingerprint")?;
             let causation = small(from, "a fingerprint")?;
             while saved.next_if(|taken| *taken == record).is_some() {
@@ -252,7 +265,7 @@ impl SegmentIndex {
             // Beyond the last sequence there is, the count below no longer adds up.
             given[entity as usize] = sequence.wrapping_add(1);
             record += 1;
-            let correlation = if correlation == 0 { id } else { correlation };
+            let correlation = if correlation == 0 { table::narrow(id) } else { correlation };
             let record = record - 1;
             Ok(Row { offset, len, record, entity, scope, kind, id, correlation, causation, sequence })
         })?;
@@ -324,8 +337,8 @@ pub(crate) fn name_print(name: &Name) -> u32 {
     (table::hash(name.as_str().as_bytes()) >> 32) as u32
 }
 
-/// Whether a segment may hold events that a reader wants, by its filter.
-pub(crate) fn may_hold(filter: &Filter, wanted: &api::Filter) -> bool {
+/// Whether a segment may hold events that a reader wants, by its filter alone.
+pub(super) fn may_hold(filter: &Filter, wanted: &api::Filter) -> bool {
     let id = |aspect, id: &EventId| filter.maybe(aspect, table::fingerprint(id.0));
     match wanted {
         api::Filter::All | api::Filter::CausesOf(_) | api::Filter::EffectsOf(_) => true,
@@ -351,7 +364,7 @@ impl SegmentIndex {
             }
             api::Filter::Scope(name) => number(name, &self.scopes).map_or(Match::None, Match::Scope),
             api::Filter::Kind(name) => number(name, &self.kinds).map_or(Match::None, Match::Kind),
-            api::Filter::Id(id) => Match::Id(table::fingerprint(id.0)),
+            api::Filter::Id(id) => Match::Id(table::hash_id(id.0)),
             api::Filter::Correlation(id) => Match::Correlation(table::fingerprint(id.0)),
             api::Filter::CausesOf(_) | api::Filter::EffectsOf(_) => Match::None,
         }
@@ -366,7 +379,7 @@ pub(crate) enum Match {
     Entity(u32),
     Scope(u32),
     Kind(u32),
-    Id(u32),
+    Id(u64),
     Correlation(u32),
 }
 
@@ -378,7 +391,7 @@ impl Match {
             Match::Entity(number) => row.entity == number,
             Match::Scope(number) => row.scope == number,
             Match::Kind(number) => row.kind == number,
-            Match::Id(print) => row.id == print,
+            Match::Id(hash) => row.id == hash,
             Match::Correlation(print) => row.correlation == print,
         }
     }

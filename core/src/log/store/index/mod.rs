@@ -1,18 +1,20 @@
 //! Where events stand. This module decides what is kept in memory: everything of the segments that have no durable
-//! footer yet ([`Recent`]), and of each sealed segment a filter, with some of the decoded footers in a bounded cache.
+//! footer yet ([`Recent`]), and of each sealed segment a filter and the hashes of its ids, with some of the decoded footers in a bounded cache.
 //! It never asks the disk for anything. Invariant: the index is derived from the log; losing any of it loses speed.
 //!
-//! Memory of sealed segments: 1.5 to 4.5 bytes an event (the filter: 12 bits each for id, foreign correlation and
-//! cause) and about 90 bytes a segment. Only a segment whose footer could not be written or read keeps its whole index
+//! Memory of sealed segments: 9.5 to 12.5 bytes an event (8 for its id's hash; the filter: 12 bits each for id, foreign
+//! correlation and cause) and about 110 bytes a segment. The hashes are what an append pays for the promise that no id
+//! is used twice: without them, one id in a hundred would be looked up on the disk for each sealed segment. Only a segment whose footer could not be written or read keeps its whole index
 //! in memory until the next opening.
 
 mod footer;
 mod recent;
 
-pub(crate) use footer::{Match, SegmentIndex, may_hold};
-pub(crate) use recent::{NewEntry, Recent};
+pub(crate) use footer::{Match, SegmentIndex};
+pub(crate) use recent::{Entry, NewEntry, Recent};
 
-use super::table::Filter;
+use super::table::{self, Filter};
+use crate::log::api;
 use alloc::{collections::VecDeque, sync::Arc, vec::Vec};
 
 /// A segment that gets no more records.
@@ -25,8 +27,22 @@ pub(crate) struct Sealed {
     pub(crate) from: u64,
     pub(crate) to: u64,
     pub(crate) filter: Filter,
+    /// The hashes of all ids, sorted.
+    ids: Arc<[u64]>,
     /// There is no footer to read.
     pub(crate) pinned: Option<Arc<SegmentIndex>>,
+}
+
+impl Sealed {
+    /// Whether there may be events that a reader wants. Of an id, a wrong "maybe" is as rare as two equal hashes of 64
+    /// bits.
+    pub(crate) fn may_hold(&self, wanted: &api::Filter) -> bool {
+        footer::may_hold(&self.filter, wanted)
+            && match wanted {
+                api::Filter::Id(id) => self.ids.binary_search(&table::hash_id(id.0)).is_ok(),
+                _ => true,
+            }
+    }
 }
 
 /// The index of the whole store.
@@ -48,6 +64,7 @@ impl Index {
             from: index.positions,
             to: index.positions_end(),
             filter: index.filter(),
+            ids: index.ids(),
             pinned,
         };
         Arc::make_mut(&mut self.sealed).push(sealed);

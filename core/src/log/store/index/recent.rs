@@ -329,7 +329,7 @@ impl Recent {
             let scope = local(&mut scopes, &mut index.scopes, &self.scopes, entry.scope);
             let kind = local(&mut kinds, &mut index.kinds, &self.kinds, entry.kind);
             index.time = index.time.max(entry.time);
-            let id = table::fingerprint(entry.id.0);
+            let id = table::hash_id(entry.id.0);
             let own = entry.correlation == entry.id;
             index.rows.push(Row {
                 offset: entry.at.offset,
@@ -339,7 +339,7 @@ impl Recent {
                 scope,
                 kind,
                 id,
-                correlation: if own { id } else { table::fingerprint(entry.correlation.0) },
+                correlation: if own { table::narrow(id) } else { table::fingerprint(entry.correlation.0) },
                 causation: entry.causation.map_or(0, |cause| table::fingerprint(cause.0)),
                 sequence: entry.sequence,
             });
