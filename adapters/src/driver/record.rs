@@ -28,6 +28,11 @@ impl Recording {
         Recording::default()
     }
 
+    /// How many operations were started so far.
+    pub fn started(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     /// Everything recorded so far.
     pub fn operations(&self) -> Vec<Recorded> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
