@@ -12,3 +12,5 @@ pub mod plan;
 pub mod report;
 pub mod run;
 pub mod selftest;
+pub mod shell;
+pub mod support;

@@ -11,7 +11,7 @@ use super::metrics::Metrics;
 use super::supervise::Supervisor;
 use super::{Driver, Port, Turn};
 use crate::mutants::mutant;
-use onceward_core::{CallId, Input, Node};
+use onceward_core::{CallId, Input, Node, NodeInput};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -58,6 +58,13 @@ impl<N: Node, P: Port<N>, F: FnMut() -> N> Engine<N, P, F> {
     pub fn new(mut make: F, port: P, supervisor: Supervisor, metrics: Arc<dyn Metrics>) -> Engine<N, P, F> {
         let driver = Some(Driver::new(make(), Answers::new(port)));
         Engine { make, driver, supervisor, metrics }
+    }
+
+    /// Queues something that arrived from the network, for the next turn. Dropped if the node is stopped for good.
+    pub fn push(&mut self, input: NodeInput<N>) {
+        if let Some(driver) = &mut self.driver {
+            driver.push(input);
+        }
     }
 
     /// Takes calls in and does one turn. A panic of the machine ends its incarnation and is not passed on.

@@ -54,6 +54,8 @@ pub(super) struct Graph<'a, P: Protocol> {
 }
 
 /// What a move leads to.
+// One lives at a time, and not for long: a box would cost more than the room it saves.
+#[allow(clippy::large_enum_variant)]
 pub(super) enum Next<P: Protocol> {
     /// Another state, or the same.
     State(World<P>),

@@ -49,7 +49,7 @@ pub(crate) mod toy;
 pub use error::{Mistake, ScenarioError};
 pub use label::{exact, find, label, locate, pending};
 pub use line::{bare, quote, words};
-pub use parse::{Loaded, load, parse, peek, text_of};
+pub use parse::{Loaded, Place, Places, load, load_placed, parse, peek, refusal, text_of};
 pub use print::print;
 pub use profile::{Key as ProfileKey, Profile};
 pub use replay::{Mode, NotPossible, Replayed, Why, replay_exact};

@@ -31,6 +31,48 @@ pub type Loaded<P> = (Arc<P>, Scenario<P>);
 /// # Errors
 /// All mistakes, each with its place.
 pub fn load<S: System>(text: &str) -> Result<Loaded<S::Protocol>, ScenarioError> {
+    load_placed::<S>(text).map(|(loaded, _)| loaded)
+}
+
+/// Where in a text something is said: for whoever can read it and must refuse it nevertheless.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Place {
+    /// The line, from 0.
+    line: usize,
+    /// Where in it what is said begins, in bytes.
+    from: usize,
+}
+
+/// Where in a text the parts of a scenario are said.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Places {
+    /// Each entry of the plan, in order.
+    pub entries: Vec<Place>,
+    /// The profile, if it is named at all.
+    pub profile: Option<Place>,
+    /// The system.
+    pub system: Option<Place>,
+}
+
+/// A refusal of parts of a scenario that are sound in themselves: each with its reason, shown in the text. None if
+/// there is nothing to refuse.
+pub fn refusal(text: &str, reasons: &[(Place, String)]) -> Option<ScenarioError> {
+    let lines: Vec<&str> = text.strip_prefix('\u{feff}').unwrap_or(text).lines().collect();
+    let mistake = |(place, what): &(Place, String)| {
+        let line = lines.get(place.line).copied().unwrap_or("");
+        Mistake::new(place.line + 1, line, &problem(what.clone(), place.from, line.trim_end().len()))
+    };
+    let mut mistakes: Vec<Mistake> = reasons.iter().map(mistake).collect();
+    // One line may say several things, such as both directions of a link.
+    mistakes.dedup();
+    ScenarioError::of(mistakes)
+}
+
+/// Like [`load`], and says where each part of the scenario stands.
+///
+/// # Errors
+/// All mistakes, each with its place.
+pub fn load_placed<S: System>(text: &str) -> Result<(Loaded<S::Protocol>, Places), ScenarioError> {
     let mut draft = Draft::read(text);
     draft.check_system(S::NAME);
     draft.check_steps();
@@ -39,10 +81,21 @@ pub fn load<S: System>(text: &str) -> Result<Loaded<S::Protocol>, ScenarioError>
         match S::build(&draft.header) {
             Err(what) => draft.blame_header(&what),
             Ok(protocol) => {
-                let entries = draft.entries::<S>(&protocol);
+                let (entries, placed) = draft.entries::<S>(&protocol);
                 if draft.mistakes.is_empty() {
+                    let place = |keyword: &str| {
+                        let line =
+                            draft.lines.iter().position(|line| line.trim_start().starts_with(keyword))?;
+                        Some(Place {
+                            line,
+                            from: draft.lines[line].len() - draft.lines[line].trim_start().len(),
+                        })
+                    };
+                    let places =
+                        Places { entries: placed, profile: place("profile"), system: place("system") };
                     let Draft { about, header, profile, seed, .. } = draft;
-                    return Ok((protocol, Scenario { about, header, profile, seed, entries, expect }));
+                    let scenario = Scenario { about, header, profile, seed, entries, expect };
+                    return Ok(((protocol, scenario), places));
                 }
             }
         }
@@ -97,24 +150,29 @@ impl Draft<'_> {
         expect
     }
 
-    fn entries<S: System>(&mut self, protocol: &S::Protocol) -> Vec<Entry<S::Protocol>> {
+    fn entries<S: System>(&mut self, protocol: &S::Protocol) -> (Vec<Entry<S::Protocol>>, Vec<Place>) {
         let (names, mut numbering) = (Names::of(protocol), Numbering::default());
-        let mut entries = Vec::new();
+        let (mut entries, mut places) = (Vec::new(), Vec::new());
         for planning in std::mem::take(&mut self.plan) {
             let line = self.lines[planning.line];
             if planning.step {
                 let label = line[planning.from..].trim().to_owned();
                 entries.push(Entry { at: planning.at, what: Planned::Step(label) });
+                let step = line[..planning.from].rfind("step").unwrap_or(planning.from);
+                places.push(Place { line: planning.line, from: step });
                 continue;
             }
             match parse_entry::<S>(protocol, &names, &mut numbering, line, planning.from) {
                 Ok(planned) => {
-                    entries.extend(planned.into_iter().map(|what| Entry { at: planning.at, what }))
+                    for what in planned {
+                        entries.push(Entry { at: planning.at, what });
+                        places.push(Place { line: planning.line, from: planning.from });
+                    }
                 }
                 Err(problem) => self.wrong(planning.line, &problem),
             }
         }
-        entries
+        (entries, places)
     }
 }
 

@@ -44,7 +44,7 @@ impl<P: Protocol> World<P> {
 }
 
 /// One application of a choice.
-struct Run<'a, P: Protocol, S> {
+pub(super) struct Run<'a, P: Protocol, S> {
     world: &'a mut World<P>,
     sink: &'a mut S,
     seen: Seen,
@@ -54,7 +54,11 @@ struct Run<'a, P: Protocol, S> {
 
 type Outcomes = Result<Applied, Violation>;
 
-impl<P: Protocol, S: Sink<P>> Run<'_, P, S> {
+impl<'a, P: Protocol, S: Sink<P>> Run<'a, P, S> {
+    pub(super) fn new(world: &'a mut World<P>, sink: &'a mut S, seen: Seen, key: Key) -> Run<'a, P, S> {
+        Run { world, sink, seen, key, children: 0 }
+    }
+
     fn perform(&mut self, choice: &ChoiceOf<P>) -> Outcomes {
         if choice.node().is_some_and(|node| usize::from(node.0) >= self.world.hosts.len()) {
             return Ok(Applied::Stale);
@@ -429,6 +433,10 @@ impl<P: Protocol, S: Sink<P>> Run<'_, P, S> {
     // Steps
 
     fn step(&mut self, node: NodeId, input: NodeInput<P::Node>) -> Outcomes {
+        if let Some(inputs) = &mut self.world.outside {
+            inputs.push((node, input));
+            return Ok(Applied::Done);
+        }
         let clock = self.world.clock(node, self.seen.at);
         let mut actions = std::mem::take(&mut *self.world.scratch);
         let host = self.world.host_mut(node);
@@ -449,8 +457,14 @@ impl<P: Protocol, S: Sink<P>> Run<'_, P, S> {
         if cut_short.is_some() { self.kill(node, &Landed::Nothing) } else { Ok(Applied::Done) }
     }
 
-    fn act(&mut self, node: NodeId, clock: onceward_core::Clock, action: NodeAction<P::Node>) -> Outcomes {
+    pub(super) fn act(
+        &mut self,
+        node: NodeId,
+        clock: onceward_core::Clock,
+        action: NodeAction<P::Node>,
+    ) -> Outcomes {
         match action {
+            Action::Arm(..) | Action::Disarm(_) if self.world.is_outside() => {}
             Action::Disk(op, what) => {
                 let key = self.child();
                 let host = self.world.host_mut(node);

@@ -16,6 +16,7 @@ mod ignored;
 mod key;
 mod net;
 mod offers;
+mod outside;
 pub mod protocol;
 mod sink;
 mod ticks;
@@ -53,6 +54,8 @@ pub struct World<P: Protocol> {
     now: Option<Time>,
     step: Ignored<u64>,
     scratch: Ignored<Vec<onceward_core::NodeAction<P::Node>>>,
+    /// What machines that live elsewhere are to be given; none in a world that has its own.
+    outside: Option<Vec<(NodeId, onceward_core::NodeInput<P::Node>)>>,
 }
 
 /// What became of an attempt to perform a choice.
@@ -82,6 +85,7 @@ impl<P: Protocol> World<P> {
             now: None,
             step: Ignored(0),
             scratch: Ignored(Vec::new()),
+            outside: None,
             protocol,
         }
     }
@@ -167,6 +171,7 @@ impl<P: Protocol> Clone for World<P> {
             now: self.now,
             step: self.step,
             scratch: Ignored(Vec::new()),
+            outside: self.outside.clone(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What can be asked for.
 
+use crate::support::Kind;
 use clap::{Args as ClapArgs, Parser, Subcommand};
 use std::{path::PathBuf, time::Duration};
 
@@ -108,8 +109,20 @@ pub(super) enum Engine {
     /// One event loop over the simulated world
     #[default]
     Loop,
+    /// The real driver in the simulated world
+    Shell,
     /// Exact steps alone, as an exhaustive check performs them: without healing afterwards
     Check,
+}
+
+impl From<Engine> for Kind {
+    fn from(engine: Engine) -> Kind {
+        match engine {
+            Engine::Loop => Kind::Loop,
+            Engine::Shell => Kind::Shell,
+            Engine::Check => Kind::Check,
+        }
+    }
 }
 
 #[derive(Clone, Debug, ClapArgs)]

@@ -16,9 +16,14 @@ pub(super) fn replay(context: &mut Context<'_>, args: &args::Replay) -> Result<V
         return perform(context, &args.what);
     }
     let (job, seed) = what(context, args)?;
-    let steps_only = args.engine == args::Engine::Check;
-    let how = How { until: args.until, inspect: args.inspect.as_deref(), steps_only };
-    let run = host::fresh(|| job.worker().replay(seed, &how))?;
+    let how = How { until: args.until, inspect: args.inspect.as_deref() };
+    if args.engine == args::Engine::Shell && (how.until.is_some() || how.inspect.is_some()) {
+        return Err(Refused(
+            "--until and --inspect need an engine whose machines can be stopped at a step: loop or check"
+                .into(),
+        ));
+    }
+    let run = host::fresh(|| job.worker_in(args.engine.into())?.replay(seed, &how))?;
     context.headline()?;
     if !args.quiet {
         writeln!(context.out, "\n{}\n{}", run.plan.trim_end(), steps(&run.trace).trim_end())?;

@@ -63,7 +63,7 @@ pub(super) fn dead_peer(key: Key) -> Dur {
     key.log_uniform(purpose::LATENCY, DEAD_PEER.0, DEAD_PEER.1)
 }
 
-pub(super) fn down_for(key: Key) -> Dur {
+pub(crate) fn down_for(key: Key) -> Dur {
     key.log_uniform(purpose::DOWN_FOR, DOWN_FOR.0, DOWN_FOR.1)
 }
 

@@ -16,9 +16,9 @@ pub const SETTLES: &str = "settles";
 pub const ACCEPTS_WORK: &str = "accepts-work-after-faults";
 
 /// More rounds of probes than this are a protocol that never ends them.
-const ROUNDS: u32 = 1_000;
+pub(crate) const ROUNDS: u32 = 1_000;
 /// New calls of one round of probes come one after the other, this far apart.
-const PROBE_GAP: Dur = Dur::micros(50);
+pub(crate) const PROBE_GAP: Dur = Dur::micros(50);
 
 impl<P: Protocol, W: Watch<P>, T: Ticker> Run<'_, P, W, T> {
     pub(super) fn heal(&mut self) -> Result<(), Stop> {
@@ -52,7 +52,7 @@ impl<P: Protocol, W: Watch<P>, T: Ticker> Run<'_, P, W, T> {
         Ok(())
     }
 
-    fn end_faults(&mut self) -> Result<(), Stop> {
+    pub(crate) fn end_faults(&mut self) -> Result<(), Stop> {
         self.profile = without_faults(&self.profile);
         self.next.clear();
         let mut choices = Vec::new();
@@ -88,12 +88,7 @@ impl<P: Protocol, W: Watch<P>, T: Ticker> Run<'_, P, W, T> {
         let (mut since, mut wait) = (0u32, 1u32);
         loop {
             since += 1;
-            let protocol = self.world.protocol();
-            let up = self
-                .world
-                .hosts()
-                .all(|(_, host)| host.node.as_ref().is_some_and(|node| !protocol.over(node)));
-            if up && self.world.calls().is_empty() && (!all || since >= wait) {
+            if self.is_up() && self.world.calls().is_empty() && (!all || since >= wait) {
                 if !all || self.world.settled() {
                     return Ok(true);
                 }
@@ -109,6 +104,12 @@ impl<P: Protocol, W: Watch<P>, T: Ticker> Run<'_, P, W, T> {
         }
     }
 
+    /// Whether every process runs and none has come to its own end.
+    pub(crate) fn is_up(&self) -> bool {
+        let protocol = self.world.protocol();
+        self.world.hosts().all(|(_, host)| host.node.as_ref().is_some_and(|node| !protocol.over(node)))
+    }
+
     fn up_to_one(&mut self) -> Result<(), Stop> {
         let Some((at, waiting)) = self.engine.queue.pop() else { return Ok(()) };
         self.go_to(at);
@@ -116,7 +117,7 @@ impl<P: Protocol, W: Watch<P>, T: Ticker> Run<'_, P, W, T> {
     }
 
     /// Starts a process that went down all the same, by its own end.
-    fn revive(&mut self) -> Result<bool, Stop> {
+    pub(crate) fn revive(&mut self) -> Result<bool, Stop> {
         let protocol = self.world.protocol();
         let next = self.world.hosts().find_map(|(node, host)| match &host.node {
             None => Some(Choice::Boot(node, host.config)),
@@ -129,7 +130,7 @@ impl<P: Protocol, W: Watch<P>, T: Ticker> Run<'_, P, W, T> {
     }
 
     /// What is still open, in words.
-    fn unsettled(&self, promise: &'static str) -> Violation {
+    pub(crate) fn unsettled(&self, promise: &'static str) -> Violation {
         let protocol = self.world.protocol();
         let spent = if self.events >= self.limits.events {
             format!("after {} steps", self.limits.events)

@@ -4,7 +4,7 @@
 //! the protocol's. Invariants: a run is a function of plan, seed and build alone; no hash order, clock or shared
 //! random stream takes part; memory does not outlive a run except in buffers that are used again.
 
-mod draw;
+pub(crate) mod draw;
 mod heal;
 mod perform;
 mod queue;
@@ -14,6 +14,11 @@ mod watch;
 pub use heal::{ACCEPTS_WORK, SETTLES};
 pub use perform::STEPS_POSSIBLE;
 pub use watch::{Marks, Watch};
+
+#[cfg(madsim)]
+pub(crate) use heal::{PROBE_GAP, ROUNDS};
+#[cfg(madsim)]
+pub(crate) use watch::Recorder;
 
 use crate::plan::Rooted;
 use onceward_core::{ConnId, Dur, NodeId};
@@ -88,16 +93,16 @@ pub struct Finished<P: Protocol> {
 
 /// The engine's buffers, used again from run to run.
 pub struct Engine<P: Protocol> {
-    queue: Queue<ChoiceOf<P>>,
+    pub(crate) queue: Queue<ChoiceOf<P>>,
     parked: Vec<(Obstacle, Waiting<ChoiceOf<P>>)>,
-    born: Vec<Born<P>>,
+    pub(crate) born: Vec<Born<P>>,
     /// When the last thing under way on a direction of a connection arrives: nothing overtakes it.
     streams: BTreeMap<(ConnId, Side), Time>,
     /// When a link of limited bandwidth is free again, by sender and receiver.
     links: Vec<u64>,
 }
 
-struct Born<P: Protocol> {
+pub(crate) struct Born<P: Protocol> {
     key: Key,
     choice: ChoiceOf<P>,
     when: When,
@@ -149,27 +154,12 @@ impl<P: Protocol> Engine<P> {
         self.born.clear();
         self.streams.clear();
         self.links.clear();
-        let memory = memory(&plan.scenario.profile);
-        let mut run = Run {
-            world: World::new(protocol.clone(), memory),
-            engine: self,
-            seed: plan.seed,
-            profile: plan.scenario.profile.clone(),
-            limits,
-            watch,
-            ticker,
-            now: Time(0),
-            next: Vec::new(),
-            touched: vec![Touched::default(); usize::from(protocol.nodes())],
-            events: 0,
-            healed_at: Time(0),
-        };
+        let mut run = Run::new(self, protocol, plan, limits, watch, ticker, false);
         let violation = match run.whole(plan) {
             Ok(()) | Err(Stop::Enough) => None,
             Err(Stop::Broken(violation)) => Some(*violation),
         };
-        let Run { world, events, healed_at, now, .. } = run;
-        Finished { violation, world, events, healed_at, ended_at: now }
+        run.finished(violation)
     }
 }
 
@@ -186,7 +176,7 @@ struct Touched {
 }
 
 /// Why a run does not go on.
-enum Stop {
+pub(crate) enum Stop {
     Broken(Box<Violation>),
     Enough,
 }
@@ -197,31 +187,63 @@ impl From<Violation> for Stop {
     }
 }
 
-struct Run<'a, P: Protocol, W, T> {
-    engine: &'a mut Engine<P>,
-    world: World<P>,
-    seed: u64,
-    profile: Profile,
-    limits: &'a Limits,
-    watch: &'a mut W,
+pub(crate) struct Run<'a, P: Protocol, W, T> {
+    pub(crate) engine: &'a mut Engine<P>,
+    pub(crate) world: World<P>,
+    pub(crate) seed: u64,
+    pub(crate) profile: Profile,
+    pub(crate) limits: &'a Limits,
+    pub(crate) watch: &'a mut W,
     ticker: &'a mut T,
-    now: Time,
+    pub(crate) now: Time,
     /// How the next operation of a kind ends, as the plan wants it.
-    next: Vec<(NodeId, OpKind, Outcome)>,
+    pub(crate) next: Vec<(NodeId, OpKind, Outcome)>,
     touched: Vec<Touched>,
-    events: u64,
-    healed_at: Time,
+    pub(crate) events: u64,
+    pub(crate) healed_at: Time,
 }
 
 /// Roots of what no entry of a plan asks for.
-mod root {
-    pub(super) const BOOT: u64 = 1 << 40;
+pub(crate) mod root {
+    pub(crate) const BOOT: u64 = 1 << 40;
     pub(super) const HEAL: u64 = 2 << 40;
-    pub(super) const PROBE: u64 = 3 << 40;
+    pub(crate) const PROBE: u64 = 3 << 40;
     pub(super) const REVIVE: u64 = 4 << 40;
 }
 
-impl<P: Protocol, W: Watch<P>, T: Ticker> Run<'_, P, W, T> {
+impl<'a, P: Protocol, W: Watch<P>, T: Ticker> Run<'a, P, W, T> {
+    /// Before the first step. `outside`: the machines are not the world's own.
+    pub(crate) fn new(
+        engine: &'a mut Engine<P>,
+        protocol: &std::sync::Arc<P>,
+        plan: &Rooted<'_, P>,
+        limits: &'a Limits,
+        watch: &'a mut W,
+        ticker: &'a mut T,
+        outside: bool,
+    ) -> Run<'a, P, W, T> {
+        let world = World::new(protocol.clone(), memory(&plan.scenario.profile));
+        Run {
+            world: if outside { world.outside() } else { world },
+            engine,
+            seed: plan.seed,
+            profile: plan.scenario.profile.clone(),
+            limits,
+            watch,
+            ticker,
+            now: Time(0),
+            next: Vec::new(),
+            touched: vec![Touched::default(); usize::from(protocol.nodes())],
+            events: 0,
+            healed_at: Time(0),
+        }
+    }
+
+    pub(crate) fn finished(self, violation: Option<Violation>) -> Finished<P> {
+        let Run { world, events, healed_at, now, .. } = self;
+        Finished { violation, world, events, healed_at, ended_at: now }
+    }
+
     fn whole(&mut self, plan: &Rooted<'_, P>) -> Result<(), Stop> {
         // Where every step is named, so are the first ones.
         for n in 0..if plan.is_exact() { 0 } else { self.world.protocol().nodes() } {
@@ -270,14 +292,14 @@ impl<P: Protocol, W: Watch<P>, T: Ticker> Run<'_, P, W, T> {
         Ok(())
     }
 
-    fn go_to(&mut self, at: Time) {
+    pub(crate) fn go_to(&mut self, at: Time) {
         self.now = self.now.max(at);
         self.ticker.now(self.now);
     }
 }
 
 /// How long faults go on after the last entry of a plan: until what it set off has mostly happened.
-fn linger<P: Protocol>(scenario: &Scenario<P>) -> Dur {
+pub(crate) fn linger<P: Protocol>(scenario: &Scenario<P>) -> Dur {
     let profile = &scenario.profile;
     let longest = profile.network.1.max(profile.disk.1).max(profile.tail_max);
     let longest = if profile.untimed { Dur::secs(1) } else { longest };

@@ -17,7 +17,7 @@ const ADDED: u32 = u32::MAX - 16;
 
 impl<P: Protocol, W: Watch<P>, T: Ticker> Run<'_, P, W, T> {
     /// Performs a choice now and plans what it makes possible.
-    pub(super) fn perform(&mut self, key: Key, choice: &ChoiceOf<P>) -> Result<Applied, Stop> {
+    pub(crate) fn perform(&mut self, key: Key, choice: &ChoiceOf<P>) -> Result<Applied, Stop> {
         if self.limits.until.is_some_and(|until| self.world.steps() >= until) {
             return Err(Stop::Enough);
         }
@@ -34,7 +34,8 @@ impl<P: Protocol, W: Watch<P>, T: Ticker> Run<'_, P, W, T> {
         self.plan_born();
         if applied == Applied::Done {
             self.events += 1;
-            if self.events.is_multiple_of(super::CHECK_EVERY) {
+            // Machines that live elsewhere are judged when they are copied here.
+            if self.events.is_multiple_of(super::CHECK_EVERY) && !self.world.is_outside() {
                 self.world.check()?;
             }
             self.follow(choice);
@@ -64,7 +65,7 @@ impl<P: Protocol, W: Watch<P>, T: Ticker> Run<'_, P, W, T> {
     }
 
     /// An entry of the plan is due.
-    pub(super) fn planned(&mut self, key: Key, choice: &ChoiceOf<P>) -> Result<(), Stop> {
+    pub(crate) fn planned(&mut self, key: Key, choice: &ChoiceOf<P>) -> Result<(), Stop> {
         if mutant!(ClocksEqual) && matches!(choice, Choice::Clock(..)) {
             return Ok(());
         }
@@ -85,7 +86,7 @@ impl<P: Protocol, W: Watch<P>, T: Ticker> Run<'_, P, W, T> {
     }
 
     /// Something that waited is due.
-    pub(super) fn happen(&mut self, waiting: Waiting<ChoiceOf<P>>) -> Result<(), Stop> {
+    pub(crate) fn happen(&mut self, waiting: Waiting<ChoiceOf<P>>) -> Result<(), Stop> {
         let Waiting { key, choice } = waiting;
         match choice {
             Choice::Fire(node, _) => {

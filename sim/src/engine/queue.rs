@@ -7,16 +7,16 @@ use std::{cmp::Reverse, collections::BinaryHeap};
 
 /// One thing that waits.
 #[derive(Clone, Debug)]
-pub(super) struct Waiting<C> {
+pub(crate) struct Waiting<C> {
     /// Its causal name.
-    pub(super) key: Key,
+    pub(crate) key: Key,
     /// What happens.
-    pub(super) choice: C,
+    pub(crate) choice: C,
 }
 
 /// Where a waiting thing is kept.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Slot(u32);
+pub(crate) struct Slot(u32);
 
 struct Place<C> {
     /// The number under which it stands in the heap; a heap entry of another number is a leftover.
@@ -26,7 +26,7 @@ struct Place<C> {
 
 /// A heap of small entries (time, number, place) over a slab of choices: 16 bytes move in the heap, whatever the size
 /// of a choice.
-pub(super) struct Queue<C> {
+pub(crate) struct Queue<C> {
     heap: BinaryHeap<Reverse<u128>>,
     places: Vec<Place<C>>,
     free: Vec<u32>,
@@ -34,12 +34,12 @@ pub(super) struct Queue<C> {
 }
 
 impl<C> Queue<C> {
-    pub(super) fn new() -> Queue<C> {
+    pub(crate) fn new() -> Queue<C> {
         Queue { heap: BinaryHeap::new(), places: Vec::new(), free: Vec::new(), next: 0 }
     }
 
     /// Empties it and keeps its memory.
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.heap.clear();
         self.places.clear();
         self.free.clear();
@@ -47,7 +47,7 @@ impl<C> Queue<C> {
     }
 
     #[inline]
-    pub(super) fn push(&mut self, at: Time, waiting: Waiting<C>) {
+    pub(crate) fn push(&mut self, at: Time, waiting: Waiting<C>) {
         let number = self.next;
         self.next = self.next.wrapping_add(1);
         let place = Place { number, waiting: Some(waiting) };
@@ -66,7 +66,7 @@ impl<C> Queue<C> {
 
     /// When the next thing is planned for. Drops leftovers on the way.
     #[inline]
-    pub(super) fn next_at(&mut self) -> Option<Time> {
+    pub(crate) fn next_at(&mut self) -> Option<Time> {
         loop {
             let Reverse(top) = self.heap.peek()?;
             let (at, number, slot) = parts(*top);
@@ -80,7 +80,7 @@ impl<C> Queue<C> {
 
     /// Takes the next thing out.
     #[inline]
-    pub(super) fn pop(&mut self) -> Option<(Time, Waiting<C>)> {
+    pub(crate) fn pop(&mut self) -> Option<(Time, Waiting<C>)> {
         loop {
             let Reverse(top) = self.heap.pop()?;
             let (at, number, slot) = parts(top);
@@ -95,20 +95,20 @@ impl<C> Queue<C> {
     }
 
     /// Everything that waits, in the order of its places (which depends on nothing but the run so far).
-    pub(super) fn iter(&self) -> impl Iterator<Item = (Slot, &Waiting<C>)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Slot, &Waiting<C>)> {
         let places = self.places.iter().enumerate();
         places.filter_map(|(n, place)| Some((Slot(n as u32), place.waiting.as_ref()?)))
     }
 
     /// Takes one thing out, whenever it was planned for.
-    pub(super) fn take(&mut self, slot: Slot) -> Option<Waiting<C>> {
+    pub(crate) fn take(&mut self, slot: Slot) -> Option<Waiting<C>> {
         let waiting = self.places.get_mut(slot.0 as usize)?.waiting.take()?;
         self.free.push(slot.0);
         Some(waiting)
     }
 
     /// Plans a waiting thing anew.
-    pub(super) fn replan(&mut self, slot: Slot, at: Time) {
+    pub(crate) fn replan(&mut self, slot: Slot, at: Time) {
         let Some(place) = self.places.get_mut(slot.0 as usize).filter(|place| place.waiting.is_some()) else {
             return;
         };
@@ -119,7 +119,7 @@ impl<C> Queue<C> {
 
     /// How many things wait.
     #[cfg(test)]
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.places.len() - self.free.len()
     }
 }

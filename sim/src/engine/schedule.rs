@@ -9,7 +9,7 @@ use onceward_model::world::{Choice, ChoiceOf, Key, Protocol, Time, When};
 impl<P: Protocol, W: Watch<P>, T: Ticker> Run<'_, P, W, T> {
     /// Plans everything that the last step has made possible.
     #[inline]
-    pub(super) fn plan_born(&mut self) {
+    pub(crate) fn plan_born(&mut self) {
         if self.engine.born.is_empty() {
             return;
         }
@@ -89,7 +89,7 @@ impl<P: Protocol, W: Watch<P>, T: Ticker> Run<'_, P, W, T> {
         self.engine.queue.push(at, Waiting { key, choice });
     }
 
-    pub(super) fn push_after(&mut self, span: Dur, key: Key, choice: ChoiceOf<P>) {
+    pub(crate) fn push_after(&mut self, span: Dur, key: Key, choice: ChoiceOf<P>) {
         self.push(self.now.after(span), key, choice);
     }
 

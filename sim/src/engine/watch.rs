@@ -58,9 +58,9 @@ impl Marks {
 }
 
 /// Keeps what is born for the engine and hands everything on.
-pub(super) struct Recorder<'a, P: Protocol, W> {
-    pub(super) born: &'a mut Vec<Born<P>>,
-    pub(super) watch: &'a mut W,
+pub(crate) struct Recorder<'a, P: Protocol, W> {
+    pub(crate) born: &'a mut Vec<Born<P>>,
+    pub(crate) watch: &'a mut W,
 }
 
 impl<P: Protocol, W: Watch<P>> Sink<P> for Recorder<'_, P, W> {

@@ -8,6 +8,8 @@ use super::{
 use crate::{
     engine::{self, Engine, Finished, Limits, Watch},
     plan::{self, Rooted},
+    shell,
+    support::{self, Kind},
 };
 use onceward_core::{Dur, NodeId};
 use onceward_model::{
@@ -49,6 +51,17 @@ pub trait Job: Send + Sync {
 
     /// Something to run it with, for one thread.
     fn worker(&self) -> Box<dyn Worker + '_>;
+
+    /// The same, in another engine.
+    ///
+    /// # Errors
+    /// The engine cannot perform it: what stands in its way, and where.
+    fn worker_in(&self, engine: Kind) -> Result<Box<dyn Worker + '_>, String> {
+        match engine {
+            Kind::Loop => Ok(self.worker()),
+            other => Err(format!("{} is not for the {} engine", self.name(), other.name())),
+        }
+    }
 }
 
 /// Runs a job, one seed after the other, in one thread.
@@ -70,8 +83,6 @@ pub struct How<'a> {
     pub until: Option<u64>,
     /// Show the state of this node at the end.
     pub inspect: Option<&'a str>,
-    /// Perform the plan alone, which must name each step.
-    pub steps_only: bool,
 }
 
 /// A run as people want to see it.
@@ -129,7 +140,11 @@ impl<S: System> Job for SwarmJob<S> {
         S::ABOUT
     }
     fn worker(&self) -> Box<dyn Worker + '_> {
-        Box::new(Runner::<S> { plan: Plan::Drawn, engine: Engine::new(), limits: Limits::default() })
+        Box::new(Runner::<S>::new(Plan::Drawn, Kind::Loop))
+    }
+    fn worker_in(&self, engine: Kind) -> Result<Box<dyn Worker + '_>, String> {
+        support::refuse_swarm(engine)?;
+        Ok(Box::new(Runner::<S>::new(Plan::Drawn, engine)))
     }
 }
 
@@ -191,11 +206,13 @@ impl<S: System> Job for ScenarioJob<S> {
     }
     fn worker(&self) -> Box<dyn Worker + '_> {
         let written = scenario::load::<S>(&self.text).map_err(|error| error.in_file(&self.name).to_string());
-        Box::new(Runner::<S> {
-            plan: Plan::Written(Box::new(written)),
-            engine: Engine::new(),
-            limits: Limits::default(),
-        })
+        Box::new(Runner::<S>::new(Plan::Written(Box::new(written)), Kind::Loop))
+    }
+    fn worker_in(&self, engine: Kind) -> Result<Box<dyn Worker + '_>, String> {
+        let named = |error: ScenarioError| error.in_file(&self.name).to_string();
+        let (loaded, places) = scenario::load_placed::<S>(&self.text).map_err(named)?;
+        support::refuse(engine, &self.text, &loaded.1, &places).map_err(named)?;
+        Ok(Box::new(Runner::<S>::new(Plan::Written(Box::new(Ok(loaded))), engine)))
     }
 }
 
@@ -208,6 +225,7 @@ enum Plan<P: Protocol> {
 
 struct Runner<S: System> {
     plan: Plan<S::Protocol>,
+    kind: Kind,
     engine: Engine<S::Protocol>,
     limits: Limits,
 }
@@ -220,6 +238,11 @@ struct Prepared<'a, P: Protocol> {
 }
 
 impl<S: System> Runner<S> {
+    fn new(plan: Plan<S::Protocol>, kind: Kind) -> Runner<S> {
+        let limits = Limits { healing: kind != Kind::Check, ..Limits::default() };
+        Runner { plan, kind, engine: Engine::new(), limits }
+    }
+
     /// Draws or takes the plan of a seed and does something with it.
     fn prepare<R>(
         &mut self,
@@ -241,19 +264,23 @@ impl<S: System> Runner<S> {
         Ok(then(&mut self.engine, Prepared { protocol: drawn.protocol, plan, limits }))
     }
 
-    fn watched<W: Watch<S::Protocol>>(
+    fn watched<W: Watch<S::Protocol> + Send>(
         &mut self,
         seed: u64,
         watch: &mut W,
     ) -> Result<Finished<S::Protocol>, Violation> {
+        let kind = self.kind;
         let run = || {
-            self.prepare(seed, |engine, Prepared { protocol, plan, limits }| {
-                host::inside(seed, |host| engine.run(&protocol, &plan, &limits, watch, host))
+            self.prepare(seed, |engine, Prepared { protocol, plan, limits }| match kind {
+                Kind::Shell => shell::run(&protocol, &plan, &limits, watch),
+                _ => Ok(host::inside(seed, |host| engine.run(&protocol, &plan, &limits, watch, host))),
             })
         };
-        match panics::catch(run) {
-            Ok(Ok(finished)) => Ok(finished),
-            Ok(Err(what)) => Err(Violation::new(DRAWS_SOUNDLY, what)),
+        // A thread of its own for each run of drivers: `HashMap`'s keys are drawn once for each thread.
+        let ended = if kind == Kind::Shell { host::fresh(|| panics::catch(run)) } else { panics::catch(run) };
+        match ended {
+            Ok(Ok(Ok(finished))) => Ok(finished),
+            Ok(Ok(Err(what)) | Err(what)) => Err(Violation::new(DRAWS_SOUNDLY, what)),
             Err(words) => {
                 // Its buffers may be half way through something.
                 self.engine = Engine::new();
@@ -296,24 +323,20 @@ impl<S: System> Worker for Runner<S> {
 
     fn replay(&mut self, seed: u64, how: &How<'_>) -> Result<Replay, String> {
         let recorder = self.prepare(seed, |_, Prepared { protocol, plan, .. }| {
-            if how.steps_only && !plan.is_exact() {
-                return Err(
-                    "this plan leaves steps to chance: only one that names each step can be performed alone",
-                );
-            }
             let header = TraceHeader {
                 build: format!("onceward-sim {}", env!("CARGO_PKG_VERSION")),
                 seed,
                 memory: engine::memory(&plan.scenario.profile),
                 scenario: scenario::print(&*protocol, plan.scenario),
             };
-            Ok(Recorder::new(&protocol, header))
-        })??;
+            Recorder::new(&protocol, header)
+        })?;
         let plan = recorder.header().scenario.clone();
         let mut record = Record::new(recorder);
-        self.limits = Limits { until: how.until, healing: !how.steps_only, ..Limits::default() };
+        let limits = self.limits;
+        self.limits.until = how.until;
         let finished = self.watched(seed, &mut record);
-        self.limits = Limits::default();
+        self.limits = limits;
         let (mut glance, trace) = record.finish(finished.as_ref().ok().map(|finished| &finished.world));
         let outcome = outcome::<S>(seed, &finished, &mut glance);
         let inspected = match (how.inspect, &finished) {

@@ -33,6 +33,12 @@ pub(crate) fn catch<R>(run: impl FnOnce() -> R) -> Result<R, String> {
     result.map_err(|_| MESSAGE.with(|message| message.borrow_mut().take()).unwrap_or_default())
 }
 
+/// The words of the last panic that somebody else has caught.
+#[cfg(madsim)]
+pub(crate) fn last_words() -> Option<String> {
+    MESSAGE.with(|message| message.borrow_mut().take())
+}
+
 fn words(info: &PanicHookInfo<'_>) -> String {
     let payload = info.payload();
     let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());

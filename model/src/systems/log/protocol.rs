@@ -205,7 +205,8 @@ impl Protocol for Log {
             return Ok(());
         }
         if let Some(call) = ghost.history.waiting().next() {
-            let what = format!("call {} of client-{} was never answered", call.number, call.client.0 + 1);
+            let what =
+                format!("call {} of client-{} was never answered", call.number, u32::from(call.client.0) + 1);
             return Err(Violation::new(EVERYTHING_ANSWERED, what));
         }
         let done = ghost.probe.scanned && ghost.probe.verified && ghost.probe.appended;

@@ -368,7 +368,7 @@ fn parse_read(words: &mut Words<'_>) -> Result<Request, Problem> {
 
 /// Writes a call as a line that [`parse`] reads as the same call.
 pub(super) fn label(call: CallId, request: &Request) -> String {
-    let mut line = format!("client-{} ", call.client.0 + 1);
+    let mut line = format!("client-{} ", u32::from(call.client.0) + 1);
     match request {
         Request::Append { parts, deadline } => {
             let mut n = 0;
