@@ -5,7 +5,7 @@
 
 use super::books::Kept;
 use super::format::{
-    FrameKind, HEADER_LEN, SegmentHeader, TRAILER_LEN, parse_frame, parse_seal, parse_trailer,
+    FrameKind, HEADER_LEN, SegmentHeader, TRAILER_LEN, parse_frame, parse_seal, parse_trailer, seal_fits,
 };
 use super::read::{Cursor, Found, Pull, path_of};
 use super::write::Writer;
@@ -187,7 +187,7 @@ impl Reader {
             }
             Want::Trailer => {
                 let end = fetch.pull.offset + TRAILER_LEN;
-                let Some(at) = parse_trailer(&bytes, segment).filter(|at| *at < end) else {
+                let Some(at) = parse_trailer(&bytes, segment).filter(|at| seal_fits(*at, end)) else {
                     return out.push(Action::FetchedFooter { token: fetch.token, result: Ok(None) });
                 };
                 fetch.want = Want::Seal(at);

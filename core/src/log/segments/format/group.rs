@@ -1,6 +1,6 @@
 //! Commit groups and the frames in them.
 
-use super::{align, bytes_at, salted, u32_at, u64_at};
+use super::{BOUND, align, bytes_at, salted, u32_at, u64_at};
 use crate::log::mutants::mutant;
 use crate::log::segments::Location;
 use alloc::vec::Vec;
@@ -61,13 +61,17 @@ impl GroupHeader {
             4 => GroupKind::Seal,
             _ => return None,
         };
+        let (number, durable, first) = (u64_at(bytes, 16)?, u64_at(bytes, 24)?, u64_at(bytes, 32)?);
+        if number.max(durable).max(first) >= BOUND {
+            return None;
+        }
         Some(GroupHeader {
             kind,
             tag: u32_at(bytes, 8)?,
             len: u32_at(bytes, 12)?,
-            number: u64_at(bytes, 16)?,
-            durable: u64_at(bytes, 24)?,
-            first: u64_at(bytes, 32)?,
+            number,
+            durable,
+            first,
             count: u32_at(bytes, 40)?,
             frames: u32_at(bytes, 44)?,
             crc,

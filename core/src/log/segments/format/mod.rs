@@ -46,13 +46,17 @@ mod seal;
 mod segment;
 
 pub(super) use group::{FrameKind, GROUP_LEN, GroupHeader, GroupKind, GroupWriter, parse_frame};
-pub(super) use seal::{Seal, TRAILER_LEN, encode_seal, parse_seal, parse_trailer};
+pub(super) use seal::{Seal, TRAILER_LEN, encode_seal, parse_seal, parse_trailer, seal_fits};
 pub(super) use segment::{BadHeader, HEADER_LEN, Prev, SegmentHeader};
 
 use crc32fast::Hasher;
 
 /// The least sector size: every group of every store starts at a multiple of it.
 pub(super) const MIN_SECTOR: u64 = 16;
+
+/// No number, length or offset that is read from a file is taken if it reaches this, so that sums of a few of them do
+/// not overflow. A million of anything every microsecond takes a hundred days to get there.
+pub(super) const BOUND: u64 = 1 << 62;
 
 /// `len` rounded up to whole sectors.
 pub(super) fn align(len: u64, sector: u32) -> u64 {

@@ -2,7 +2,8 @@
 //! its checksums cover.
 
 use super::{
-    FrameKind, GROUP_LEN, GroupHeader, GroupKind, GroupWriter, bytes_at, parse_frame, salted, u32_at, u64_at,
+    BOUND, FrameKind, GROUP_LEN, GroupHeader, GroupKind, GroupWriter, bytes_at, parse_frame, salted, u32_at,
+    u64_at,
 };
 use alloc::vec::Vec;
 use bytes::Bytes;
@@ -68,6 +69,12 @@ pub(in super::super) fn parse_trailer(bytes: &[u8], segment: u64) -> Option<u64>
     sound.then(|| u64_at(bytes, 4))?
 }
 
+/// Whether a file of `len` bytes may end with a seal from `at` on. A footer is never much longer than what it describes:
+/// what claims to be is not worth the memory to look at it.
+pub(in super::super) fn seal_fits(at: u64, len: u64) -> bool {
+    at < len && len - at <= at.saturating_mul(4).saturating_add(64 << 10)
+}
+
 /// Reads the seal that starts at file offset `at`, and its footer.
 pub(in super::super) fn parse_seal(
     bytes: &Bytes,
@@ -101,5 +108,7 @@ pub(in super::super) fn parse_seal(
         closed: *fields.get(32)? != 0,
     };
     let from = GROUP_LEN + end.len + footer.body;
-    (seal.end == end.sequence).then(|| (seal, bytes.slice(from..from + (footer.len - footer.body))))
+    let bounded = seal.end.max(seal.len).max(seal.group) < BOUND;
+    (bounded && seal.end == end.sequence)
+        .then(|| (seal, bytes.slice(from..from + (footer.len - footer.body))))
 }

@@ -1,6 +1,6 @@
 //! The segment header: who the file belongs to and where it continues.
 
-use super::{align, bytes_at, u32_at, u64_at};
+use super::{BOUND, align, bytes_at, u32_at, u64_at};
 use alloc::vec::Vec;
 
 /// Bytes of a segment header before padding.
@@ -95,7 +95,10 @@ impl SegmentHeader {
             prev: (prev.number != NONE).then_some(prev),
             sector: u32_at(bytes, 84)?,
         };
-        let sound = header.sector.is_power_of_two()
+        let numbers = [header.number, header.epoch, header.first, header.group, header.carried];
+        let sound = numbers.into_iter().all(|number| number < BOUND)
+            && header.prev.is_none_or(|prev| prev.len < BOUND)
+            && header.sector.is_power_of_two()
             && (16..=65536).contains(&header.sector)
             && header.prev.is_none_or(|prev| prev.number < header.number);
         sound.then(|| (header, crc32fast::hash(&crc.to_le_bytes())))

@@ -1,5 +1,6 @@
 //! Looks through bytes in which the walk over groups has failed, for group headers that are intact: they prove how
-//! far the log was durable, and that a segment was in use.
+//! far the log was durable, and that a segment was in use. What was reserved and never written reads as zeros, and is
+//! passed over chunk by chunk.
 
 use super::super::Config;
 use super::super::format::{GROUP_LEN, GroupHeader, GroupKind, MIN_SECTOR};
@@ -41,6 +42,14 @@ impl Probe {
     /// Takes what was read.
     pub(in super::super) fn feed(&mut self, data: &Bytes) {
         let start = self.at + self.kept.len() as u64;
+        if zeros(data) && zeros(&self.kept) {
+            // No header begins in zeros. The next chunk is looked at from a sector on, as if the zeros were kept.
+            let end = start + data.len() as u64;
+            self.at = end - end % MIN_SECTOR;
+            self.kept.clear();
+            self.kept.resize((end % MIN_SECTOR) as usize, 0);
+            return;
+        }
         if let Some(last) = data.iter().rposition(|byte| *byte != 0) {
             self.content = start + last as u64 + 1;
         }
@@ -63,4 +72,9 @@ impl Probe {
         self.kept.drain(..done);
         self.at += done as u64;
     }
+}
+
+/// Whether all bytes are zero. By blocks, which compile to a few instructions each.
+fn zeros(bytes: &[u8]) -> bool {
+    bytes.chunks(128).all(|block| block.iter().fold(0, |all, byte| all | byte) == 0)
 }

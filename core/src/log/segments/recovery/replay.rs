@@ -2,7 +2,7 @@
 //! last segment is proven.
 
 use super::super::books::{Kept, Tip, Unit, Unsealed};
-use super::super::format::{GroupKind, Seal, TRAILER_LEN, align, parse_seal, parse_trailer};
+use super::super::format::{GroupKind, Seal, TRAILER_LEN, align, parse_seal, parse_trailer, seal_fits};
 use super::super::read::{Bad, Cursor, Found, Group, Mile, Probe, Pull, path_of};
 use super::super::{Action, Config};
 use super::{Damage, Link, Recovery, Step, damage};
@@ -49,7 +49,8 @@ impl Recovery {
     pub(super) fn trailer(&mut self, index: usize, mut pull: Pull, config: &Config) -> Result<Step, Damage> {
         let Some(link) = self.chain.get(index).copied() else { return Ok(Step::Finished) };
         let at = parse_trailer(&pull.bytes(), link.header.number)
-            .filter(|at| *at >= link.header.len() && *at < link.len && *at == align(*at, link.header.sector));
+            .filter(|at| *at >= link.header.len() && seal_fits(*at, link.len))
+            .filter(|at| *at == align(*at, link.header.sector));
         match at {
             Some(at) => Ok(Step::Seal(index, at, Pull::new(link.header.number, at, link.len - at))),
             None => {

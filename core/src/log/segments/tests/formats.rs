@@ -36,8 +36,9 @@ fn format_version_1_is_pinned() {
 }
 
 fn header() -> impl Strategy<Value = SegmentHeader> {
-    let numbers = (any::<u128>(), 1..u64::MAX, any::<u64>(), any::<u64>(), any::<u64>(), any::<u64>());
-    (numbers, any::<Option<(u64, u64, u32)>>(), 4u32..=16).prop_map(|(numbers, prev, shift)| {
+    let numbers = (any::<u128>(), 1..BOUND, 0..BOUND, 0..BOUND, 0..BOUND, 0..BOUND);
+    let prev = prop::option::of((any::<u64>(), 0..BOUND, any::<u32>()));
+    (numbers, prev, 4u32..=16).prop_map(|(numbers, prev, shift)| {
         let (store_id, number, epoch, first, group, carried) = numbers;
         let prev = prev.map(|(back, len, digest)| Prev { number: back % number, len, digest });
         SegmentHeader { store_id, number, epoch, first, group, carried, prev, sector: 1 << shift }
@@ -139,6 +140,53 @@ proptest! {
     }
 
     #[test]
+    fn a_probe_finds_the_same_in_any_chunks(
+        groups in prop::collection::vec((0usize..200, 0u64..9, 1u8..4), 0..4),
+        tail in 0usize..400,
+        chunk in 1usize..300,
+    ) {
+        let mut file = Vec::new();
+        for (gap, durable, kind) in groups {
+            file.resize(file.len() + gap * 16, 0);
+            let mut group = GroupWriter::new(&mut file, 3, 0, 0);
+            group.frame(FrameKind::Record, true, 0, b"record");
+            let kind = [GroupKind::Records, GroupKind::Carried, GroupKind::Proof][usize::from(kind) - 1];
+            group.finish(GroupHeader::draft(kind, 5, 9, durable, 0), 16, 0);
+        }
+        file.resize(file.len() + tail, 0);
+        let probe = |chunk: usize| {
+            let mut probe = Probe::new(3, 0, file.len() as u64);
+            file.chunks(chunk).for_each(|part| probe.feed(&Bytes::copy_from_slice(part)));
+            (probe.durable, probe.in_use, probe.content)
+        };
+        prop_assert_eq!(probe(chunk), probe(file.len().max(1)));
+    }
+
+    #[test]
+    fn numbers_out_of_bounds_are_no_numbers(field in 0usize..6, number in BOUND..) {
+        let mut header = SegmentHeader {
+            store_id: 5, number: 3, epoch: 1, first: 1000, group: 7, carried: 0,
+            prev: Some(Prev { number: 2, len: 64, digest: 9 }), sector: 16,
+        };
+        let prev = header.prev.as_mut().unwrap();
+        *[&mut header.number, &mut header.epoch, &mut header.first, &mut header.group, &mut header.carried, &mut prev.len]
+            [field] = number;
+        prop_assert_eq!(SegmentHeader::decode(&header.encode().0), Err(BadHeader::Broken));
+
+        let (mut first, mut group, mut durable) = (1, 1, 1);
+        *[&mut first, &mut group, &mut durable][field % 3] = number;
+        let mut out = Vec::new();
+        let writer = GroupWriter::new(&mut out, 3, 0, 0);
+        writer.finish(GroupHeader::draft(GroupKind::Proof, 5, group, durable, first), 16, 0);
+        prop_assert_eq!(GroupHeader::decode(&out, 3, 0), None);
+
+        let mut seal = Seal { end: 10, len: 64, group: 8, digest: 77, closed: true };
+        *[&mut seal.end, &mut seal.len, &mut seal.group][field % 3] = number;
+        let bytes = Bytes::from(encode_seal(&seal, 6, 10, 64, 5, 16, b"footer"));
+        prop_assert_eq!(parse_seal(&bytes, 6, 10, 64, 5), None);
+    }
+
+    #[test]
     fn arbitrary_bytes_are_survived(bytes in prop::collection::vec(any::<u8>(), 0..400), header in header()) {
         let bytes = Bytes::from(bytes);
         let _ = SegmentHeader::decode(&bytes);
@@ -221,4 +269,12 @@ proptest! {
             rig.step(Input::Disk(OpId(id), result));
         }
     }
+}
+
+#[test]
+fn a_seal_is_not_much_longer_than_what_it_describes() {
+    assert!(seal_fits(100, 100 + 400 + (64 << 10)));
+    assert!(!seal_fits(100, 101 + 400 + (64 << 10)));
+    assert!(!seal_fits(100, 100) && !seal_fits(100, 99));
+    assert!(seal_fits(u64::MAX - 1, u64::MAX));
 }
