@@ -6,7 +6,7 @@
 //! behind them. The store refuses an id that is taken, and recognises a batch by its key: even two imports that run
 //! into each other's way double nothing.
 
-use super::output::Output;
+use super::output::{Output, count};
 use super::read::{UNTERMINATED, find};
 use anyhow::{Context, bail, ensure};
 use bytes::Bytes;
@@ -176,13 +176,20 @@ impl Import {
         store.close()?;
         let (from, upto) = positions.unwrap_or((0, 0));
         let fresh = lines - known;
+        let place = match upto.saturating_sub(from) {
+            1 => format!("at position {from}"),
+            _ => format!("at positions {from} to {}", upto.saturating_sub(1)),
+        };
+        let lines = |number| count(number, "line", "lines");
         let text = match (fresh, known) {
             (0, 0) => "nothing to import: no lines".to_owned(),
+            (0, 1) => "nothing to import: the one line was there already".to_owned(),
             (0, _) => format!("nothing to import: all {known} lines were there already"),
-            (_, 0) => format!("imported {fresh} lines, {bytes} bytes, at positions {from} to {}", upto - 1),
+            (_, 0) => format!("imported {}, {bytes} bytes, {place}", lines(fresh)),
             _ => format!(
-                "imported {fresh} lines, {bytes} bytes, at positions {from} to {}; {known} were there already",
-                upto - 1
+                "imported {}, {bytes} bytes, {place}; {} there already",
+                lines(fresh),
+                count(known, "was", "were")
             ),
         };
         let value = json!({ "lines": fresh, "bytes": bytes, "known": known, "from": from, "upto": upto });

@@ -1,11 +1,11 @@
 //! `onceward log verify`, `stats` and `backup`.
 
 use super::Store;
-use super::output::Output;
+use super::output::{Output, count};
 use anyhow::Context;
 use clap::Args;
 use onceward::store::Create;
-use onceward::{Damage, Phase};
+use onceward::{Cut, Damage, Phase, Recovered};
 use serde_json::{Value, json};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -20,20 +20,25 @@ pub(super) struct Backup {
 
 pub(super) fn verify(store: &Store, output: &Output) -> anyhow::Result<()> {
     let store = super::open(&store.store, Create::Never)?;
-    let found = store.verify().wait()?;
+    let whole = store.verify().wait()?;
+    let found = store.recovered().clone();
     store.close()?;
-    output.result(
-        &format!(
-            "whole: {} events of {} entities in {} segments, digest {}",
-            found.events, found.entities, found.segments, found.digest
-        ),
-        &json!({
-            "events": found.events,
-            "entities": found.entities,
-            "segments": found.segments,
-            "digest": found.digest.to_string(),
-        }),
-    )?;
+    let text = format!(
+        "whole: {} of {} in {}, digest {}",
+        count(whole.events, "event", "events"),
+        count(whole.entities, "entity", "entities"),
+        count(whole.segments.into(), "segment", "segments"),
+        whole.digest
+    );
+    let mut value = json!({
+        "events": whole.events,
+        "entities": whole.entities,
+        "segments": whole.segments,
+        "digest": whole.digest.to_string(),
+    });
+    // What is not there any more cannot be verified: it must not go unsaid.
+    tell(&found, &mut value);
+    output.result(&(text + &lines(&found)), &value)?;
     Ok(())
 }
 
@@ -44,56 +49,59 @@ pub(super) fn stats(store: &Store, output: &Output) -> anyhow::Result<()> {
     let found = store.recovered().clone();
     store.close()?;
     let bytes = size(folder).with_context(|| format!("{} cannot be measured", folder.display()))?;
-    let phase = match status.phase {
-        Phase::Full => "full: no space is left",
-        _ => "ready",
-    };
-    let mut text = format!(
-        "state      {phase}\nevents     {}\nentities   {}\nsegments   {}\nbytes      {bytes}\nclosed     {}",
+    let full = matches!(status.phase, Phase::Full);
+    let text = format!(
+        "state      {}\nevents     {}\nentities   {}\nsegments   {}\nbytes      {bytes}\nclosed     {}",
+        if full { "full: no space is left" } else { "ready" },
         status.frontiers.visible,
         status.entities,
         status.segments,
         if found.clean { "cleanly" } else { "not cleanly: recovered" },
     );
-    let mut line = |name: &str, what: String| {
+    let mut value = json!({
+        "state": if full { "full" } else { "ready" },
+        "events": status.frontiers.visible,
+        "entities": status.entities,
+        "segments": status.segments,
+        "bytes": bytes,
+    });
+    tell(&found, &mut value);
+    output.result(&(text + &lines(&found)), &value)?;
+    Ok(())
+}
+
+/// What recovery dropped, doubts or had to make anew, a line each.
+fn lines(found: &Recovered) -> String {
+    let mut text = String::new();
+    let mut line = |name: &str, what: &dyn std::fmt::Display| {
         // Writing to a string does not fail.
         let _ = write!(text, "\n{name:<10} {what}");
     };
-    for cut in &found.cut {
-        line(
-            "cut",
-            format!("{} bytes of unfinished writes, {} from byte {}", cut.bytes, cut.file, cut.offset),
-        );
+    for Cut { file, offset, bytes } in &found.cut {
+        line("cut", &format_args!("{bytes} bytes of unfinished writes, {file} from byte {offset}"));
     }
     for file in &found.removed {
-        line("removed", format!("{file}: it was never begun"));
+        line("removed", &format_args!("{file}: it was never begun"));
     }
     for file in &found.rebuilt {
-        line("rebuilt", file.clone());
+        line("rebuilt", file);
     }
     for damage in &found.possibly_acknowledged {
-        line("doubtful", format!("{damage}: perhaps it was acknowledged"));
+        line("doubtful", &format_args!("{damage}: perhaps it was acknowledged"));
     }
+    text
+}
+
+/// The same as JSON.
+fn tell(found: &Recovered, value: &mut Value) {
     let damage =
         |damage: &Damage| json!({ "file": damage.file, "offset": damage.offset, "what": damage.what });
-    output.result(
-        &text,
-        &json!({
-            "state": if matches!(status.phase, Phase::Full) { "full" } else { "ready" },
-            "events": status.frontiers.visible,
-            "entities": status.entities,
-            "segments": status.segments,
-            "bytes": bytes,
-            "clean": found.clean,
-            "cut": found.cut.iter()
-                .map(|cut| json!({ "file": cut.file, "offset": cut.offset, "bytes": cut.bytes }))
-                .collect::<Vec<Value>>(),
-            "removed": found.removed,
-            "rebuilt": found.rebuilt,
-            "possibly_acknowledged": found.possibly_acknowledged.iter().map(damage).collect::<Vec<Value>>(),
-        }),
-    )?;
-    Ok(())
+    let cut = |cut: &Cut| json!({ "file": cut.file, "offset": cut.offset, "bytes": cut.bytes });
+    value["clean"] = found.clean.into();
+    value["cut"] = found.cut.iter().map(cut).collect();
+    value["removed"] = json!(found.removed);
+    value["rebuilt"] = json!(found.rebuilt);
+    value["possibly_acknowledged"] = found.possibly_acknowledged.iter().map(damage).collect();
 }
 
 impl Backup {
@@ -103,7 +111,12 @@ impl Backup {
         store.close()?;
         let verified = &backup.verified;
         output.result(
-            &format!("copied and verified {} events, {} bytes, digest {}", verified.events, backup.bytes, verified.digest),
+            &format!(
+                "copied and verified {}, {} bytes, digest {}",
+                count(verified.events, "event", "events"),
+                backup.bytes,
+                verified.digest
+            ),
             &json!({ "events": verified.events, "bytes": backup.bytes, "digest": verified.digest.to_string() }),
         )?;
         Ok(())

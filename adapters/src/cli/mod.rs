@@ -9,11 +9,13 @@ mod log;
 mod output;
 mod read;
 
+use anyhow::Context;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use exit::Exit;
 use onceward::store::Create;
 use onceward::{EventStore, OpenError, Options};
 use output::Output;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -46,7 +48,7 @@ enum LogCommand {
     /// Append each line of a file as an event; the store is made if there is none
     #[command(after_long_help = import::HELP)]
     Import(import::Import),
-    /// Print events: payloads as they are, a newline after each that an import did not find without one
+    /// Print events, each payload as it is and a newline; no newline where an import found none
     Read(read::Read),
     /// Print the last events
     Tail(read::Tail),
@@ -75,8 +77,10 @@ pub(crate) fn main() -> ExitCode {
     log::install();
     let result = match cli.command {
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "onceward", &mut std::io::stdout());
-            Ok(())
+            // Made in memory first: the generator takes a reader that leaves for a bug.
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "onceward", &mut script);
+            std::io::stdout().lock().write_all(&script).context("standard output cannot be written")
         }
         Command::Log(command) => match *command {
             LogCommand::Append(command) => command.run(&output),

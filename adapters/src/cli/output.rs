@@ -87,3 +87,8 @@ pub(super) fn event(event: &Event) -> Value {
 pub(super) fn id(id: EventId) -> String {
     format!("{:032x}", id.0)
 }
+
+/// How many of what.
+pub(super) fn count(number: u64, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}

@@ -11,7 +11,7 @@ use onceward_core::log::api::{Damage, Phase, Recovered, Request, Response};
 use onceward_core::log::segments::ConfigError;
 use onceward_core::log::store::{Config, EventStore as Machine};
 use onceward_core::{Dur, Path as StorePath};
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
@@ -160,9 +160,15 @@ impl Options {
         let os = |source| files::OpenError::Os { folder: folder.to_path_buf(), source };
         let (mut ours, mut foreign) = (false, None);
         for entry in std::fs::read_dir(folder).map_err(os)? {
-            let name = entry.map_err(os)?.file_name();
-            if name == MARKER || Path::new(&name).extension().is_some_and(|extension| extension == SEGMENT) {
+            let entry = entry.map_err(os)?;
+            let name = entry.file_name();
+            if name == MARKER {
                 ours = true;
+            } else if Path::new(&name).extension().is_some_and(|extension| extension == SEGMENT) {
+                ours = true;
+                // Somebody else's files, or a read-only disk, are no damage.
+                let refused = |source| files::OpenError::Os { folder: entry.path(), source };
+                OpenOptions::new().read(true).write(true).open(entry.path()).map_err(refused)?;
             } else {
                 foreign.get_or_insert(name);
             }

@@ -117,6 +117,29 @@ pub enum Expected {
     Exact(u64),
 }
 
+impl fmt::Display for Expected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Expected::Any => f.write_str("be anything"),
+            Expected::NoStream => f.write_str("have no event"),
+            Expected::Exists => f.write_str("have an event"),
+            Expected::Exact(sequence) => write!(f, "end with sequence {sequence}"),
+        }
+    }
+}
+
+/// How an entity ends, in words.
+struct Ends(Option<u64>);
+
+impl fmt::Display for Ends {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(sequence) => write!(f, "ends with sequence {sequence}"),
+            None => f.write_str("has no event"),
+        }
+    }
+}
+
 /// An event to be appended.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct NewEvent {
@@ -396,7 +419,7 @@ pub enum Response {
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, thiserror::Error)]
 pub enum Refusal {
     /// The guard does not hold. Nothing was changed.
-    #[error("{entity} was expected to be {expected:?}, its last sequence is {actual:?}")]
+    #[error("{entity} was expected to {expected}, it {}", Ends(*actual))]
     WrongExpected {
         /// The entity.
         entity: Name,
