@@ -119,6 +119,22 @@ impl EventStore {
     }
 
     /// Appends to several entities, all or nothing. One receipt for each, in the same order.
+    ///
+    /// ```
+    /// # use onceward::{Append, EventStore, Expected};
+    /// # let folder = tempfile::tempdir()?;
+    /// # let store = EventStore::open(folder.path().join("accounts"))?;
+    /// let taken = Append::to("account-1").event("withdrawn", "20 EUR");
+    /// let given = Append::to("account-2").event("deposited", "20 EUR");
+    /// let receipts = store.append_batch([taken, given]).wait()?;
+    /// assert_eq!((receipts[0].position, receipts[1].position), (0, 1));
+    ///
+    /// let taken = Append::to("account-1").event("withdrawn", "20 EUR");
+    /// let given = Append::to("account-2").expecting(Expected::NoStream).event("deposited", "20 EUR");
+    /// assert!(store.append_batch([taken, given]).wait().is_err());
+    /// assert_eq!(store.status().wait()?.frontiers.visible, 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn append_batch(&self, appends: impl IntoIterator<Item = Append>) -> Pending<Vec<Receipt>> {
         let parts: Result<Vec<_>, _> =
             appends.into_iter().map(|append| append.part(&self.inner.ids)).collect();
@@ -132,6 +148,18 @@ impl EventStore {
     }
 
     /// Reads one page. Start from [`query`].
+    ///
+    /// ```
+    /// # use onceward::{Append, EventStore, Filter, Name, query};
+    /// async fn order(store: &EventStore) -> Result<(), Box<dyn std::error::Error>> {
+    ///     store.append(Append::to("order-17").event("created", "3 pears")).await?;
+    ///     let mut created = query(Filter::Entity(Name::new("order-17")?));
+    ///     created.limit = 1;
+    ///     let page = store.read(created).await?;
+    ///     assert_eq!(page.events.len(), 1);
+    ///     Ok(())
+    /// }
+    /// ```
     pub fn read(&self, query: Query) -> Pending<Page> {
         self.ask(Request::Read(query), |_, response| match response {
             Response::Events { events, next, end } => Ok(Page { events, next, end }),
@@ -164,7 +192,22 @@ impl EventStore {
         })
     }
 
-    /// Asks to be told of new events. Keeps up to `capacity` notifications, at least 1, for a reader that lags; then
+    /// Asks to be told of new events.
+    ///
+    /// ```
+    /// # use onceward::{Append, EventStore, Filter, Name, query};
+    /// # use std::time::Duration;
+    /// # let folder = tempfile::tempdir()?;
+    /// # let store = EventStore::open(folder.path().join("orders"))?;
+    /// let paid = Filter::Kind(Name::new("paid")?);
+    /// let news = store.subscribe(paid, 1000).wait()?;
+    /// store.append(Append::to("order-17").event("created", "").event("paid", "12 EUR")).wait()?;
+    /// let told = news.next(Duration::from_secs(1)).wait()?;
+    /// assert_eq!((told.positions, told.missed), (vec![1], None));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// Keeps up to `capacity` notifications, at least 1, for a reader that lags; then
     /// the oldest make way, and the reader is told which it missed.
     pub fn subscribe(&self, filter: Filter, capacity: u32) -> Pending<Subscription> {
         self.ask(Request::Subscribe { filter, capacity }, |inner, response| match response {
@@ -214,7 +257,22 @@ impl EventStore {
         })
     }
 
-    /// Reads everything back and checks every checksum, hash chain and digest, while the store goes on working.
+    /// Reads everything back and checks every checksum, hash chain and digest, while the store goes on working. A digest
+    /// kept elsewhere shows later that the history was not rewritten, and that two stores have the same.
+    ///
+    /// ```
+    /// # use onceward::{Append, EventStore};
+    /// # let folder = tempfile::tempdir()?;
+    /// let store = EventStore::open(folder.path().join("orders"))?;
+    /// store.append(Append::to("order-17").event("created", "")).wait()?;
+    /// let verified = store.verify().wait()?;
+    /// assert_eq!((verified.events, verified.entities), (1, 1));
+    ///
+    /// let backup = store.backup(folder.path().join("copy"))?;
+    /// assert_eq!(backup.verified.digest, verified.digest);
+    /// store.close()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn verify(&self) -> Pending<Verified> {
         self.ask(Request::Verify, verified)
     }
