@@ -3,8 +3,8 @@
 //! in the choice. Invariant: a choice that is not possible changes nothing.
 
 use super::{
-    Applied, Choice, ChoiceOf, End, Event, Ignored, Item, Key, Link, Msg, Protocol, Resp, Seen, Side, Sink,
-    Time, Timer, Violation, When, World,
+    Applied, Choice, ChoiceOf, Conn, End, Event, Ignored, Item, Key, Link, Msg, Protocol, Resp, Seen, Side,
+    Sink, Time, Timer, Violation, When, World,
     disk::{Damage, Fates, Landed, Outcome},
     host::Asked,
 };
@@ -385,6 +385,11 @@ impl<'a, P: Protocol, S: Sink<P>> Run<'a, P, S> {
             (Item::Open, _) if up => {
                 self.world.net.set_end(conn, towards, End::Open);
                 self.push(conn, towards.other(), Item::Accept);
+                // Who opened it may have died while this was under way.
+                let alone = |c: &Conn<Msg<P>>| c.end(towards.other()) == End::Gone && !c.awaits_acceptor();
+                if self.world.net.conn(conn).is_some_and(alone) {
+                    self.dead_peer(conn, towards);
+                }
                 self.step(to, Input::Accepted(conn))
             }
             (Item::Open, _) => {

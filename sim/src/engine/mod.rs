@@ -27,7 +27,7 @@ use onceward_model::{
     world::{Choice, ChoiceOf, Key, Protocol, Side, Time, Violation, When, World, disk::Outcome},
 };
 use queue::{Queue, Waiting};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How many delivered datagrams the network keeps, in runs in which old ones may arrive again.
 const MEMORY: usize = 16;
@@ -100,6 +100,8 @@ pub struct Engine<P: Protocol> {
     streams: BTreeMap<(ConnId, Side), Time>,
     /// When a link of limited bandwidth is free again, by sender and receiver.
     links: Vec<u64>,
+    /// The names of the notices of dead peers that wait in the queue.
+    notices: BTreeSet<Key>,
 }
 
 pub(crate) struct Born<P: Protocol> {
@@ -129,6 +131,7 @@ impl<P: Protocol> Default for Engine<P> {
             born: Vec::new(),
             streams: BTreeMap::new(),
             links: Vec::new(),
+            notices: BTreeSet::new(),
         }
     }
 }
@@ -154,6 +157,7 @@ impl<P: Protocol> Engine<P> {
         self.born.clear();
         self.streams.clear();
         self.links.clear();
+        self.notices.clear();
         let mut run = Run::new(self, protocol, plan, limits, watch, ticker, false);
         let violation = match run.whole(plan) {
             Ok(()) | Err(Stop::Enough) => None,

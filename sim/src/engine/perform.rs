@@ -6,7 +6,9 @@ use crate::mutants::mutant;
 use onceward_core::{ConnId, NodeId};
 use onceward_model::{
     scenario::{Entry, Mode, NotPossible, OpKind, Planned, Replayed, locate, replay_exact},
-    world::{Applied, Choice, ChoiceOf, Key, Protocol, Seen, Side, Violation, disk::Damage, disk::Outcome},
+    world::{
+        Applied, Choice, ChoiceOf, End, Key, Protocol, Seen, Side, Violation, disk::Damage, disk::Outcome,
+    },
 };
 
 /// The promise that a plan's exact steps can happen.
@@ -100,6 +102,14 @@ impl<P: Protocol, W: Watch<P>, T: Ticker> Run<'_, P, W, T> {
             Choice::Disk(node, op, _) => return self.disk(key, node, op),
             Choice::Advance(conn, side) if self.is_behind(conn, side, key) => {
                 self.park(Obstacle::Stream(conn, side), Waiting { key, choice });
+                return Ok(());
+            }
+            Choice::Break(conn, side) if self.engine.notices.remove(&key) && self.world.is_fault(&choice) => {
+                // What the dead peer had sent is still arriving; or this is another connection under the old name.
+                let peer = self.world.net().conn(conn).map(|conn| conn.end(side.other()));
+                if peer == Some(End::Gone) {
+                    self.notice(key, choice);
+                }
                 return Ok(());
             }
             _ => {}

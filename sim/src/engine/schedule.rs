@@ -41,8 +41,14 @@ impl<P: Protocol, W: Watch<P>, T: Ticker> Run<'_, P, W, T> {
                 let due = draw::timer(&self.profile, key, from.0, to.0);
                 self.plan_timer(node, Mono(due), Waiting { key, choice });
             }
-            When::DeadPeer => self.push(self.now.after(draw::dead_peer(key)), key, choice),
+            When::DeadPeer => self.notice(key, choice),
         }
+    }
+
+    /// Plans the moment at which an operating system gives up on a dead peer.
+    pub(super) fn notice(&mut self, key: Key, choice: ChoiceOf<P>) {
+        self.engine.notices.insert(key);
+        self.push(self.now.after(draw::dead_peer(key)), key, choice);
     }
 
     /// When so many bytes have left the sender.

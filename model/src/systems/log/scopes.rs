@@ -20,11 +20,12 @@ pub(super) fn all() -> Vec<NamedScope<super::Log>> {
     vec![
         scope(
             "power-loss",
-            "two appends and two power losses, every image",
-            two(),
+            "three appends and two power losses at any point, every image",
+            three(),
             crashes(0, 2),
             Faults::NONE,
             &[],
+            (47_950, 60_484),
         ),
         scope(
             "kill-and-power-loss",
@@ -33,6 +34,16 @@ pub(super) fn all() -> Vec<NamedScope<super::Log>> {
             crashes(1, 1),
             Faults::NONE,
             &[],
+            (56_618, 73_116),
+        ),
+        scope(
+            "kills",
+            "three appends and two kills at any point, with every way for writes under way to land",
+            three(),
+            crashes(2, 0),
+            Faults::NONE,
+            &[],
+            (3_551, 4_310),
         ),
         scope(
             "failed-sync",
@@ -41,6 +52,7 @@ pub(super) fn all() -> Vec<NamedScope<super::Log>> {
             crashes(0, 1).with(Resource::DiskFault, 1),
             Faults { sync_errors: true, ..Faults::NONE },
             &[],
+            (18_844, 22_057),
         ),
         scope(
             "failed-write",
@@ -49,6 +61,7 @@ pub(super) fn all() -> Vec<NamedScope<super::Log>> {
             crashes(0, 1).with(Resource::DiskFault, 1),
             Faults { write_errors: true, short_writes: true, ..Faults::NONE },
             &[],
+            (27_772, 32_564),
         ),
         scope(
             "rolling",
@@ -57,6 +70,7 @@ pub(super) fn all() -> Vec<NamedScope<super::Log>> {
             crashes(0, 1),
             Faults::NONE,
             &[("segment", "300")],
+            (7_342, 8_336),
         ),
         scope(
             "rivals",
@@ -68,6 +82,7 @@ pub(super) fn all() -> Vec<NamedScope<super::Log>> {
             crashes(1, 0),
             Faults::NONE,
             &[],
+            (1_496, 2_206),
         ),
     ]
 }
@@ -79,6 +94,7 @@ fn scope(
     budget: Budget,
     disk: Faults,
     settings: &[(&str, &str)],
+    pinned: (u64, u64),
 ) -> NamedScope<super::Log> {
     let mut all = vec![("sector", "64"), ("read-chunk", "4KiB")];
     all.extend_from_slice(settings);
@@ -97,7 +113,7 @@ fn scope(
     scope.image_cap = 20_000;
     scope.reductions = Reductions::ALL;
     debug_assert_eq!(protocol.nodes(), 1);
-    NamedScope { name, about, header, protocol, scope, pinned: None }
+    NamedScope { name, about, header, protocol, scope, pinned: Some(pinned) }
 }
 
 /// A client's calls, with ids as the scenario language gives them.
