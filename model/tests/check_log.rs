@@ -149,7 +149,8 @@ fn a_counterexample_replays_from_its_text_and_reductions_do_not_lengthen_it() {
         let mut world = World::new(Arc::clone(&named.protocol), named.scope.memory);
         let replayed = replay_exact(&mut world, &read.entries, Mode::Replay, &mut Nobody)
             .unwrap_or_else(|e| panic!("{e}\n{text}"));
-        let (_, violation) = replayed.violation.unwrap_or_else(|| panic!("nothing is broken:\n{text}"));
+        let broken = replayed.violation.map(|(_, violation)| violation).or_else(|| world.check().err());
+        let violation = broken.unwrap_or_else(|| panic!("nothing is broken:\n{text}"));
         assert_eq!(violation.promise, found.violation.promise, "{text}");
     }
     assert_eq!(lengths[0], lengths[1]);

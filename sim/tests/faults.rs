@@ -71,7 +71,7 @@ fn a_link_carries_so_much_and_the_rest_queues_up() {
 fn a_device_stalls() {
     let script = |tail: &str| {
         format!(
-            "system toy\ncluster server client\nconfig retry=10s\n\
+            "system toy\ncluster server client\nconfig retry=10000ms\n\
              profile none disk=50us..60us {tail}\nat 1ms client-1 adds\n"
         )
     };

@@ -3,3 +3,4 @@
 //! looks at an implementation's own index, and reads bytes with a decoder of its own.
 
 pub mod events;
+pub mod image;

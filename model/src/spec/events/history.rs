@@ -280,6 +280,11 @@ impl History {
         self.appends.get(&call).map(|append| &append.state)
     }
 
+    /// The calls that asked for an event of this id.
+    pub fn appenders(&self, id: u128) -> impl Iterator<Item = CallId> + '_ {
+        self.ids.get(&EventId(id)).into_iter().flatten().map(|(call, _)| *call)
+    }
+
     pub(super) fn settle(&mut self, call: CallId, state: State) {
         if let Some(append) = self.appends.get_mut(&call) {
             append.state = state;

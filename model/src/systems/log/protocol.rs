@@ -3,7 +3,10 @@
 
 use super::verbs;
 use crate::{
-    spec::events::{ACCEPTS_WORK, EVERYTHING_ANSWERED, History},
+    spec::{
+        events::{ACCEPTS_WORK, EVERYTHING_ANSWERED, History},
+        image,
+    },
     world::{Event, Geometry, Ignored, Protocol, Resp, Seen, Violation, World},
 };
 use bytes::Bytes;
@@ -160,6 +163,16 @@ impl Protocol for Log {
             }
         }
         Ok(())
+    }
+
+    /// The files, where they are all there is (the power is off), and where the store is at rest: whatever happens
+    /// next, nothing may survive but what is durable now.
+    fn check(&self, ghost: &Ghost, world: &World<Log>) -> Result<(), Violation> {
+        if world.host(STORE).powered && !self.settled(ghost, world) {
+            return Ok(());
+        }
+        let folder = &self.configs[0].segments.folder;
+        image::judge(&ghost.history, &world.host(STORE).disk.durable_image(), folder)
     }
 
     fn settled(&self, ghost: &Ghost, world: &World<Log>) -> bool {
