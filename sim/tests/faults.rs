@@ -75,15 +75,15 @@ fn a_device_stalls() {
              profile none disk=50us..60us {tail}\nat 1ms client-1 adds\n"
         )
     };
-    let served = |text: &str| {
+    // Six operations make a server ready: read, create, write, sync, rename, sync the folder.
+    let ready = |text: &str| {
         let told = run(text);
         let disk = told.0.iter().filter(|(_, input)| matches!(input, Input::Disk(..)));
-        let times: Vec<u64> = disk.map(|(at, _)| at.0).collect();
-        times.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap()
+        disk.map(|(at, _)| at.0).nth(5).unwrap()
     };
-    assert!(served(&script("")) < 60_000 * 20);
+    assert!(ready(&script("")) <= 6 * 60_000);
     assert!(
-        served(&script("tail=100% tail-max=5s")) > 100_000_000,
-        "one operation takes a good part of a second"
+        ready(&script("tail=100% tail-max=5s")) > 100_000_000,
+        "one of them takes a good part of a second"
     );
 }

@@ -19,10 +19,14 @@ fn story(trace: &Trace) -> String {
             writeln!(text, "{}", step.line).unwrap();
         }
         for action in step.taken.iter().flat_map(|taken| &taken.actions) {
-            if let Some(answer) = action.strip_prefix("answer call ")
-                && !answer.contains(&format!(" of client {PROBE}:"))
-            {
-                writeln!(text, "    {answer}").unwrap();
+            // As in `answer call 3 of client 0: …`: clients are counted from 0 there, from 1 in scenario text.
+            let Some((who, what)) = action.strip_prefix("answer call ").and_then(|a| a.split_once(": "))
+            else {
+                continue;
+            };
+            let client: u16 = who.rsplit(' ').next().unwrap().parse().unwrap();
+            if client != PROBE {
+                writeln!(text, "    client-{} is told: {what}", client + 1).unwrap();
             }
         }
     }

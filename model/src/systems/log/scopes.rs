@@ -61,7 +61,7 @@ pub(super) fn all() -> Vec<NamedScope<super::Log>> {
             crashes(0, 1).with(Resource::DiskFault, 1),
             Faults { write_errors: true, short_writes: true, ..Faults::NONE },
             &[],
-            (27_772, 32_564),
+            (28_054, 32_890),
         ),
         scope(
             "rolling",
