@@ -45,6 +45,8 @@ pub(crate) struct Figures {
     pub(crate) seconds: f64,
     /// Events per second.
     pub(crate) rate: f64,
+    /// Processor time of all threads for one event, in microseconds.
+    pub(crate) cpu_us: f64,
     /// Median and 99th percentile of the latency of one append, in microseconds.
     pub(crate) p50_us: f64,
     pub(crate) p99_us: f64,
@@ -77,7 +79,9 @@ fn append(job: &Job, clients: usize, group: usize, seconds: f64) -> Result<Figur
     let engine = job.engine.create(&store, false)?;
     let before = machine::fdatasync_us(&job.dir)?;
     let until = Until { time: Duration::from_secs_f64(seconds), events: u64::MAX };
+    let idle = machine::cpu();
     let done = load::run(&*engine, clients, group, until)?;
+    let cpu = machine::cpu() - idle;
     let after = machine::fdatasync_us(&job.dir)?;
     engine.close()?;
     let percentile = |per_cent: usize| {
@@ -88,6 +92,7 @@ fn append(job: &Job, clients: usize, group: usize, seconds: f64) -> Result<Figur
         events: done.events,
         seconds: done.took.as_secs_f64(),
         rate: done.events as f64 / done.took.as_secs_f64(),
+        cpu_us: cpu.as_secs_f64() * 1e6 / done.events as f64,
         p50_us: percentile(50),
         p99_us: percentile(99),
         fdatasync_us: (before + after) / 2.0,

@@ -3,6 +3,7 @@
 
 use anyhow::{Context, Result};
 use rustix::fs::{Advice, fadvise, statfs};
+use rustix::time::{ClockId, clock_gettime};
 use std::{
     fs::{self, File, OpenOptions},
     io::Write,
@@ -51,6 +52,12 @@ pub(crate) fn memory() -> Result<(u64, u64)> {
         Ok(kib << 10)
     };
     Ok((field("VmHWM:")?, field("VmRSS:")?))
+}
+
+/// Processor time that all threads of this process have taken so far.
+pub(crate) fn cpu() -> Duration {
+    let now = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::new(now.tv_sec.unsigned_abs(), now.tv_nsec.unsigned_abs() as u32)
 }
 
 /// Bytes of all files under a folder: by their length, and by the blocks that they take.

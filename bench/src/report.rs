@@ -21,8 +21,8 @@ pub(crate) fn appends(case: Case, place: &str, rows: &[Row]) -> String {
     let mut text = format!("\n{who}, {what}, {place}\n");
     let _ = writeln!(
         text,
-        "  {:<16} {:>12} {:>8} {:>17} {:>11} {:>11} {:>11}",
-        "engine", "events/s", "x raw", "(of all rounds)", "fdatasync", "p50", "p99"
+        "  {:<16} {:>12} {:>8} {:>17} {:>11} {:>11} {:>11} {:>11}",
+        "engine", "events/s", "x raw", "(of all rounds)", "fdatasync", "p50", "p99", "cpu/event"
     );
     for row in rows {
         let of = |field: fn(&crate::job::Figures) -> f64| median(row.rounds.iter().map(field));
@@ -35,7 +35,7 @@ pub(crate) fn appends(case: Case, place: &str, rows: &[Row]) -> String {
         };
         let _ = writeln!(
             text,
-            "  {:<16} {:>12} {:>8} {:>17} {:>11} {:>11} {:>11}",
+            "  {:<16} {:>12} {:>8} {:>17} {:>11} {:>11} {:>11} {:>11}",
             row.engine.name(),
             thousands(of(|f| f.rate)),
             ratio,
@@ -43,6 +43,7 @@ pub(crate) fn appends(case: Case, place: &str, rows: &[Row]) -> String {
             micros(of(|f| f.fdatasync_us)),
             micros(of(|f| f.p50_us)),
             micros(of(|f| f.p99_us)),
+            micros(of(|f| f.cpu_us)),
         );
     }
     text

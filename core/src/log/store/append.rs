@@ -14,7 +14,7 @@ use super::{
 use crate::{
     Clock,
     log::{
-        api::{EventId, Expected, Filter, NewEvent, Part, Promise, Receipt, Refusal},
+        api::{EventId, Expected, NewEvent, Part, Promise, Receipt, Refusal},
         mutants::mutant,
         segments::Location,
     },
@@ -192,9 +192,7 @@ impl Append {
         if let Some(found) = self.found.get(&id) {
             return Ok(*found);
         }
-        let wanted = Filter::Id(id);
-        let maybe = history.index.sealed().iter().any(|sealed| sealed.may_hold(&wanted));
-        if maybe { Err(id) } else { Ok(None) }
+        if history.index.may_hold(id) { Err(id) } else { Ok(None) }
     }
 
     /// Takes the request up into the history, after [`Verdict::Go`]. Answers its records and what it led to.

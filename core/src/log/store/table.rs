@@ -105,6 +105,10 @@ pub(crate) enum Aspect {
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Filter(Arc<[[u64; 8]]>);
 
+/// What a [`Filter`] is asked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Question(u64);
+
 impl Filter {
     /// Over the given items.
     pub(crate) fn new(items: &[(Aspect, u32)]) -> Filter {
@@ -121,7 +125,16 @@ impl Filter {
 
     /// Whether the item may be there.
     pub(crate) fn maybe(&self, aspect: Aspect, print: u32) -> bool {
-        let hash = Self::hash(aspect, print);
+        self.answers(Self::question(aspect, print))
+    }
+
+    /// A question, for asking several filters the same.
+    pub(crate) fn question(aspect: Aspect, print: u32) -> Question {
+        Question(Self::hash(aspect, print))
+    }
+
+    /// Whether what is asked for may be there.
+    pub(crate) fn answers(&self, Question(hash): Question) -> bool {
         let block = &self.0[Self::block(hash, self.0.len())];
         Self::bits(hash).into_iter().all(|bit| block[bit / 64] >> (bit % 64) & 1 == 1)
     }
@@ -143,7 +156,8 @@ impl Filter {
     }
 
     fn block(hash: u64, blocks: usize) -> usize {
-        ((hash >> 40) as usize) % blocks
+        // The upper 24 bits as a fraction of one, for a division is slow.
+        (((hash >> 40) * blocks as u64) >> 24) as usize
     }
 
     fn bits(hash: u64) -> [usize; 4] {

@@ -13,7 +13,7 @@ mod recent;
 pub(crate) use footer::{Match, SegmentIndex};
 pub(crate) use recent::{Entry, NewEntry, Recent};
 
-use super::table::{self, Filter};
+use super::table::{self, Aspect, Filter};
 use crate::log::api;
 use alloc::{collections::VecDeque, sync::Arc, vec::Vec};
 
@@ -71,6 +71,14 @@ impl Index {
         if self.recent.first < index.end {
             Arc::make_mut(&mut self.recent).drop_before(index.end);
         }
+    }
+
+    /// Whether an event of this id may be in a sealed segment. A wrong "maybe" is as rare as two equal hashes of 64 bits.
+    pub(crate) fn may_hold(&self, id: api::EventId) -> bool {
+        let hash = table::hash_id(id.0);
+        let question = Filter::question(Aspect::Id, table::narrow(hash));
+        let sealed = &mut self.sealed.iter();
+        sealed.any(|sealed| sealed.filter.answers(question) && sealed.ids.binary_search(&hash).is_ok())
     }
 
     /// The first sealed segment with events at or behind a position.
