@@ -4,9 +4,9 @@
 
 use crate::{
     scenario::Header,
-    world::{ChoiceOf, Key, Protocol, Req, Scope, Time, disk::Damage},
+    world::{ChoiceOf, Key, Protocol, Req, Resp, Scope, Time, disk::Damage},
 };
-use onceward_core::{CallId, NodeId, mutants::About};
+use onceward_core::{CallId, Never, Node, NodeId, mutants::About};
 use std::sync::Arc;
 
 /// A promise, as tables and reports show it.
@@ -204,4 +204,29 @@ pub trait System: Send + Sync + 'static {
 
     /// Its bounded scopes.
     fn scopes() -> Vec<NamedScope<Self::Protocol>>;
+
+    /// Shows it to a visitor as a system whose nodes can live in processes of their own, if it is one: then this is
+    /// `Some(visitor.visit::<Self>())`.
+    fn hosted<V: HostedVisitor<Self::Protocol>>(_visitor: V) -> Option<V::Out> {
+        None
+    }
+}
+
+/// A system whose nodes can live in processes of their own: there is no network between them, and their answers can
+/// travel. Calls travel as scenario text.
+pub trait Hosted: System<Protocol: Protocol<Node: Node<Message = Never> + 'static>> {
+    /// An answer as bytes.
+    fn encode(response: &Resp<Self::Protocol>) -> Vec<u8>;
+
+    /// The answer that these bytes are, if they are one.
+    fn decode(bytes: &[u8]) -> Option<Resp<Self::Protocol>>;
+}
+
+/// Does something for a system of this protocol whose nodes can live in processes of their own.
+pub trait HostedVisitor<P: Protocol> {
+    /// What comes of it.
+    type Out;
+
+    /// Called with the system.
+    fn visit<S: Hosted<Protocol = P>>(self) -> Self::Out;
 }

@@ -1,10 +1,13 @@
 //! The systems that a command can name, their types hidden, so that commands and gates are written once for all.
 
-use crate::run::{Job, ScenarioJob, SwarmJob};
+use crate::{
+    real::{self, RealError, Seat},
+    run::{Job, ScenarioJob, SwarmJob},
+};
 use onceward_model::{
     check::{Limits, Verdict, run_named},
     scenario::{self, ScenarioError},
-    system::{Mutant, Promise, System},
+    system::{Mutant, Promise, System, Verb},
     systems::{self, Visitor},
     trace::{self, ReplayError, Trace},
 };
@@ -16,6 +19,8 @@ pub trait Subject: Send + Sync {
     fn name(&self) -> &'static str;
     /// What it is, in one sentence.
     fn about(&self) -> &'static str;
+    /// The verbs that it adds to the scenario language.
+    fn verbs(&self) -> &'static [Verb];
     /// What it promises.
     fn promises(&self) -> &'static [Promise];
     /// Its known bugs.
@@ -32,6 +37,11 @@ pub trait Subject: Send + Sync {
     /// # Errors
     /// The first step that cannot be performed or has another effect.
     fn perform(&self, trace: &Trace) -> Result<trace::Replay, Box<ReplayError>>;
+    /// Is one node of the cluster that a scenario's text describes, until standard input ends.
+    ///
+    /// # Errors
+    /// The node cannot be started.
+    fn serve(&self, text: &str, seat: Seat<'_>) -> Result<(), RealError>;
     /// Plans drawn from seeds.
     fn swarm(&self) -> Box<dyn Job>;
     /// Reads a scenario for it.
@@ -81,6 +91,9 @@ impl<S: System> Subject for Of<S> {
     fn about(&self) -> &'static str {
         S::ABOUT
     }
+    fn verbs(&self) -> &'static [Verb] {
+        S::verbs()
+    }
     fn promises(&self) -> &'static [Promise] {
         S::promises()
     }
@@ -110,6 +123,9 @@ impl<S: System> Subject for Of<S> {
     }
     fn perform(&self, trace: &Trace) -> Result<trace::Replay, Box<ReplayError>> {
         trace::replay::<S>(trace).map_err(Box::new)
+    }
+    fn serve(&self, text: &str, seat: Seat<'_>) -> Result<(), RealError> {
+        real::serve::<S>(text, seat)
     }
     fn swarm(&self) -> Box<dyn Job> {
         Box::new(SwarmJob::<S>::new())

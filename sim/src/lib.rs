@@ -9,6 +9,8 @@ pub mod engine;
 pub mod gate;
 pub mod mutants;
 pub mod plan;
+#[cfg(unix)]
+pub mod real;
 pub mod report;
 pub mod run;
 pub mod selftest;

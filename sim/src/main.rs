@@ -27,7 +27,7 @@ fn main() -> ExitCode {
 
 fn run() -> Result<Verdict> {
     let args = Args::parse();
-    if !host::MADSIM {
+    if args.simulates() && !host::MADSIM {
         let words: Vec<String> = std::env::args().skip(1).collect();
         bail!(
             "this build has no madsim under it, so a stray clock or random number would go unnoticed; type\n\n    \
@@ -35,7 +35,8 @@ fn run() -> Result<Verdict> {
             words.join(" ")
         );
     }
-    let mut out = io::stdout().lock();
+    // Not locked: a node answers from many threads.
+    let mut out = io::stdout();
     let verdict = carry_out(&args, &Catalog::shipped(), &mut out)?;
     out.flush().context("the report could not be written")?;
     Ok(verdict)

@@ -1,8 +1,10 @@
 //! What each engine can perform of the scenario language. This is the one place that says so: replays refuse by it, and
 //! the table of verbs is made from it. An engine refuses what it cannot perform, it never leaves it out.
 
+use crate::real::{self, RealError};
 use onceward_model::{
-    scenario::{self, Help, Places, Planned, Profile, Scenario, ScenarioError},
+    scenario::{self, Entry, Places, Planned, Profile, Scenario, ScenarioError},
+    system::System,
     world::{Choice, ClockChange, Landed, Protocol, disk::Damage},
 };
 use std::fmt::Write as _;
@@ -218,10 +220,10 @@ impl Deed {
 ///
 /// # Errors
 /// Every line that it cannot perform, with the verb and the reason.
-pub fn refuse<P: Protocol>(
+pub fn refuse<S: System>(
     engine: Kind,
     text: &str,
-    scenario: &Scenario<P>,
+    scenario: &Scenario<S::Protocol>,
     places: &Places,
 ) -> Result<(), ScenarioError> {
     let mut reasons = Vec::new();
@@ -242,6 +244,18 @@ pub fn refuse<P: Protocol>(
     }
     for (entry, place) in scenario.entries.iter().zip(&places.entries) {
         look(Deed::of(&entry.what), place);
+    }
+    if engine == Kind::Real {
+        if let Some(place) = places.system.clone().filter(|_| !real::can_host::<S>()) {
+            reasons.push((place, RealError::NotHosted(S::NAME).to_string()));
+        }
+        let late = |entry: &Entry<S::Protocol>| entry.at > real::LONGEST;
+        let late = scenario.entries.iter().zip(&places.entries).find(|(entry, _)| late(entry));
+        if let Some((_, place)) = late {
+            let what =
+                "the real engine waits for every second of a scenario, and not for more than 60 of them";
+            reasons.push((place.clone(), what.into()));
+        }
     }
     let exact = scenario.entries.iter().any(|entry| matches!(entry.what, Planned::Step(_)));
     if engine == Kind::Check
@@ -300,9 +314,4 @@ pub fn table() -> String {
         let _ = writeln!(text, "{}. {note}", n + 1);
     }
     text
-}
-
-/// The verbs of the language, with an example of each, for the command line.
-pub fn verbs() -> Vec<Help> {
-    scenario::verbs()
 }

@@ -28,7 +28,7 @@ pub(super) enum Verb {
     #[cfg(feature = "explore")]
     Explore(Explore),
     /// List systems, their scopes, and shipped scenarios
-    Scenarios,
+    Scenarios(Scenarios),
     /// Switch known bugs on, one at a time, and see which promise catches them
     Mutants(Mutants),
     /// Hunt one known bug in this process
@@ -37,6 +37,20 @@ pub(super) enum Verb {
     /// Print the step-hash chain of runs
     #[command(hide = true)]
     Links(Links),
+    /// Be one node of a cluster, spoken to on standard input
+    #[command(hide = true)]
+    Node(Node),
+}
+
+impl Args {
+    /// Whether what is asked for is simulated, and so needs a build with madsim under it.
+    pub fn simulates(&self) -> bool {
+        match &self.verb {
+            Some(Verb::Node(_)) => false,
+            Some(Verb::Replay(replay)) => replay.engine != Engine::Real,
+            _ => true,
+        }
+    }
 }
 
 #[derive(Clone, Debug, Default, ClapArgs)]
@@ -113,6 +127,8 @@ pub(super) enum Engine {
     Shell,
     /// Exact steps alone, as an exhaustive check performs them: without healing afterwards
     Check,
+    /// Real processes, files and signals, in real time
+    Real,
 }
 
 impl From<Engine> for Kind {
@@ -121,8 +137,31 @@ impl From<Engine> for Kind {
             Engine::Loop => Kind::Loop,
             Engine::Shell => Kind::Shell,
             Engine::Check => Kind::Check,
+            Engine::Real => Kind::Real,
         }
     }
+}
+
+#[derive(Clone, Debug, ClapArgs)]
+pub(super) struct Scenarios {
+    /// List the verbs of the scenario language instead, and which engine performs which
+    #[arg(long)]
+    pub(super) verbs: bool,
+}
+
+#[derive(Clone, Debug, ClapArgs)]
+pub(super) struct Node {
+    /// The scenario that describes the cluster
+    pub(super) scenario: PathBuf,
+    /// The node's number
+    pub(super) node: u16,
+    /// The configuration it boots under
+    pub(super) config: u8,
+    /// The folder that is its disk
+    pub(super) folder: PathBuf,
+    /// The most bytes that each of its files may have
+    #[arg(long, value_name = "BYTES")]
+    pub(super) limit: Option<u64>,
 }
 
 #[derive(Clone, Debug, ClapArgs)]

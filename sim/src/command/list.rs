@@ -1,6 +1,24 @@
 //! What there is to be run.
 
 use super::{Context, Refused, Verdict};
+use crate::support;
+use onceward_model::scenario;
+
+/// The verbs of the language, those of each system, and what each engine performs.
+pub(super) fn verbs(context: &mut Context<'_>) -> Result<Verdict, Refused> {
+    writeln!(context.out, "after `at TIME`, in every system\n")?;
+    for verb in scenario::verbs() {
+        writeln!(context.out, "  {}\n      {}", verb.usage, verb.help)?;
+    }
+    for subject in context.catalog.all() {
+        writeln!(context.out, "\nin {}\n", subject.name())?;
+        for verb in subject.verbs() {
+            writeln!(context.out, "  {}\n      {}", verb.usage, verb.help)?;
+        }
+    }
+    writeln!(context.out, "\nwhich engine performs what\n\n{}", support::table())?;
+    Ok(Verdict::Passed)
+}
 
 pub(super) fn scenarios(context: &mut Context<'_>) -> Result<Verdict, Refused> {
     context.headline()?;

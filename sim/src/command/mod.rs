@@ -73,10 +73,12 @@ pub fn carry_out(args: &Args, catalog: &Catalog, out: &mut dyn Write) -> Result<
         Some(Verb::Check(args)) => check::check(&mut context, args),
         #[cfg(feature = "explore")]
         Some(Verb::Explore(args)) => check::explore(&mut context, args),
-        Some(Verb::Scenarios) => list::scenarios(&mut context),
+        Some(Verb::Scenarios(args)) if args.verbs => list::verbs(&mut context),
+        Some(Verb::Scenarios(_)) => list::scenarios(&mut context),
         Some(Verb::Mutants(args)) => mutants::mutants(&mut context, args),
         Some(Verb::Hunt(args)) => mutants::hunt(&mut context, args),
         Some(Verb::Links(links)) => twin::links(&mut context, links),
+        Some(Verb::Node(node)) => replay::node(&context, node),
     }
 }
 

@@ -2,9 +2,11 @@
 
 use super::{Context, Refused, Verdict, args};
 use crate::{
+    real::Seat,
     report::at,
     run::{How, Job, host},
 };
+use onceward_core::NodeId;
 use onceward_model::{
     scenario,
     trace::{self, Trace},
@@ -17,7 +19,9 @@ pub(super) fn replay(context: &mut Context<'_>, args: &args::Replay) -> Result<V
     }
     let (job, seed) = what(context, args)?;
     let how = How { until: args.until, inspect: args.inspect.as_deref() };
-    if args.engine == args::Engine::Shell && (how.until.is_some() || how.inspect.is_some()) {
+    if matches!(args.engine, args::Engine::Shell | args::Engine::Real)
+        && (how.until.is_some() || how.inspect.is_some())
+    {
         return Err(Refused(
             "--until and --inspect need an engine whose machines can be stopped at a step: loop or check"
                 .into(),
@@ -63,6 +67,18 @@ pub(super) fn replay(context: &mut Context<'_>, args: &args::Replay) -> Result<V
         return Ok(Verdict::Passed);
     }
     Ok(Verdict::Failed)
+}
+
+/// Is a node, in a process of its own.
+pub(super) fn node(context: &Context<'_>, args: &args::Node) -> Result<Verdict, Refused> {
+    let name = args.scenario.display().to_string();
+    let bytes = std::fs::read(&args.scenario).map_err(|e| format!("{name} cannot be read: {e}"))?;
+    let text = scenario::text_of(&bytes).map_err(|error| error.in_file(&*name).to_string())?;
+    let system = scenario::peek(text).map_err(|error| error.in_file(&*name).to_string())?;
+    let args::Node { node, config, folder, limit, .. } = args;
+    let seat = Seat { node: NodeId(*node), config: *config, folder, limit: *limit };
+    context.catalog.find(&system)?.serve(text, seat).map_err(|error| error.to_string())?;
+    Ok(Verdict::Passed)
 }
 
 /// Performs a recorded run again, in a world that nothing schedules.

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     engine::{self, Engine, Finished, Limits, Watch},
     plan::{self, Rooted},
-    shell,
+    real, shell,
     support::{self, Kind},
 };
 use onceward_core::{Dur, NodeId};
@@ -22,6 +22,9 @@ use std::{marker::PhantomData, sync::Arc};
 
 /// The promise that a system accepts what it draws itself.
 const DRAWS_SOUNDLY: &str = "draws-soundly";
+
+/// The promise that an engine can carry a run out at all, whatever comes of it.
+const ENGINE_RUNS: &str = "engine-runs";
 
 /// Something that can be run under many seeds.
 pub trait Job: Send + Sync {
@@ -211,7 +214,7 @@ impl<S: System> Job for ScenarioJob<S> {
     fn worker_in(&self, engine: Kind) -> Result<Box<dyn Worker + '_>, String> {
         let named = |error: ScenarioError| error.in_file(&self.name).to_string();
         let (loaded, places) = scenario::load_placed::<S>(&self.text).map_err(named)?;
-        support::refuse(engine, &self.text, &loaded.1, &places).map_err(named)?;
+        support::refuse::<S>(engine, &self.text, &loaded.1, &places).map_err(named)?;
         Ok(Box::new(Runner::<S>::new(Plan::Written(Box::new(Ok(loaded))), engine)))
     }
 }
@@ -273,6 +276,7 @@ impl<S: System> Runner<S> {
         let run = || {
             self.prepare(seed, |engine, Prepared { protocol, plan, limits }| match kind {
                 Kind::Shell => shell::run(&protocol, &plan, &limits, watch),
+                Kind::Real => real::run::<S, W>(&protocol, &plan, watch).map_err(|error| error.to_string()),
                 _ => Ok(host::inside(seed, |host| engine.run(&protocol, &plan, &limits, watch, host))),
             })
         };
@@ -280,7 +284,8 @@ impl<S: System> Runner<S> {
         let ended = if kind == Kind::Shell { host::fresh(|| panics::catch(run)) } else { panics::catch(run) };
         match ended {
             Ok(Ok(Ok(finished))) => Ok(finished),
-            Ok(Ok(Err(what)) | Err(what)) => Err(Violation::new(DRAWS_SOUNDLY, what)),
+            Ok(Ok(Err(what))) => Err(Violation::new(ENGINE_RUNS, what)),
+            Ok(Err(what)) => Err(Violation::new(DRAWS_SOUNDLY, what)),
             Err(words) => {
                 // Its buffers may be half way through something.
                 self.engine = Engine::new();

@@ -5,6 +5,7 @@ mod config;
 mod protocol;
 mod scopes;
 mod verbs;
+mod wire;
 mod workload;
 
 #[cfg(test)]
@@ -16,12 +17,17 @@ use verbs::VERBS;
 use crate::{
     scenario::Header,
     spec::events::PROMISES,
-    system::{Allowed, Mutant, NamedScope, Numbering, Problem, Promise, System, Verb, Word},
+    system::{
+        Allowed, Hosted, HostedVisitor, Mutant, NamedScope, Numbering, Problem, Promise, System, Verb, Word,
+    },
     world::{ChoiceOf, Key, Time},
 };
 use onceward_core::{
     CallId, Dur, NodeId,
-    log::{api::Request, segments, store},
+    log::{
+        api::{Request, Response},
+        segments, store,
+    },
 };
 use std::sync::{Arc, OnceLock};
 
@@ -81,6 +87,20 @@ impl System for LogSystem {
 
     fn scopes() -> Vec<NamedScope<Log>> {
         scopes::all()
+    }
+
+    fn hosted<V: HostedVisitor<Log>>(visitor: V) -> Option<V::Out> {
+        Some(visitor.visit::<LogSystem>())
+    }
+}
+
+impl Hosted for LogSystem {
+    fn encode(response: &Response) -> Vec<u8> {
+        wire::encode(response)
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Response> {
+        wire::decode(bytes)
     }
 }
 
