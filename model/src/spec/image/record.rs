@@ -3,6 +3,9 @@
 use super::{Contents, Stored, Unreadable, bytes::array, chain::Unit};
 use std::collections::BTreeMap;
 
+/// What is wrong where the chains do not recompute.
+pub(super) const OTHER_DIGEST: &str = "the store's digest is another one here";
+
 /// The chains as far as they were followed.
 #[derive(Default)]
 pub(super) struct Chains {
@@ -34,7 +37,7 @@ impl Chains {
                 let whole = *digest.finalize().as_bytes();
                 let short = array(&whole, 0).map(u64::from_be_bytes);
                 if reader.uint() != short {
-                    return Err(bad(reader.at, "the store's digest is another one here"));
+                    return Err(bad(reader.at, OTHER_DIGEST));
                 }
                 contents.digest = whole;
             }

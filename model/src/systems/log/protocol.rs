@@ -165,10 +165,10 @@ impl Protocol for Log {
         Ok(())
     }
 
-    /// The files, where they are all there is (the power is off), and where the store is at rest: whatever happens
-    /// next, nothing may survive but what is durable now.
+    /// Judges the files where they are all there is: while the power is off; and at the very end, when every other
+    /// way to look at the store has had its turn, since a power loss that comes then must take nothing.
     fn check(&self, ghost: &Ghost, world: &World<Log>) -> Result<(), Violation> {
-        if world.host(STORE).powered && !self.settled(ghost, world) {
+        if world.host(STORE).powered && !ghost.probe.done() {
             return Ok(());
         }
         let folder = &self.configs[0].segments.folder;
@@ -222,8 +222,7 @@ impl Protocol for Log {
                 format!("call {} of client-{} was never answered", call.number, u32::from(call.client.0) + 1);
             return Err(Violation::new(EVERYTHING_ANSWERED, what));
         }
-        let done = ghost.probe.scanned && ghost.probe.verified && ghost.probe.appended;
-        if done {
+        if ghost.probe.done() {
             Ok(())
         } else {
             Err(Violation::new(ACCEPTS_WORK, "the store does not work although faults have stopped"))
@@ -244,6 +243,11 @@ impl Protocol for Log {
 }
 
 impl Probe {
+    /// Whether nothing is left to be looked at.
+    fn done(&self) -> bool {
+        self.scanned && self.verified && self.appended
+    }
+
     /// Takes note of an answer, or says why it is not the answer of a store that works.
     ///
     /// `beyond`: a disk was damaged more than a store must mend. `small`: the disk may well be full for good.
