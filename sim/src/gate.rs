@@ -1,12 +1,14 @@
 //! The gate that measures the harness: every known bug is switched on, one in each process, and must be caught by the
 //! promise that it is said to break. A bug of a system is hunted with the system's shipped scenarios and with random
-//! plans; a bug of the harness itself with its [self-tests](crate::selftest). This module hunts in this process; who
-//! starts the processes is the command.
+//! plans; a bug of the driver with random plans in the [shell](crate::shell); a bug of the harness itself with its
+//! [self-tests](crate::selftest). This module hunts in this process; who starts the processes is the command.
 
 use crate::{
     catalog::Catalog,
-    run::{Job, Worker},
+    run::{Job, ScenarioJob, Worker},
     selftest,
+    shell::fragile::{self, FragileSystem},
+    support::Kind,
 };
 use onceward_core::mutants::About;
 use serde::{Deserialize, Serialize};
@@ -18,7 +20,7 @@ use std::{
 /// A known bug and what it is a bug of.
 #[derive(Clone, Copy, Debug)]
 pub struct Candidate {
-    /// A system's name, or [`HARNESS`].
+    /// A system's name, [`DRIVER`], or [`HARNESS`].
     pub of: &'static str,
     /// What is known of it.
     pub about: About,
@@ -26,13 +28,15 @@ pub struct Candidate {
     pub activate: fn(),
 }
 
+/// What bugs of the driver are listed under.
+pub const DRIVER: &str = "driver";
 /// What bugs of the harness itself are listed under.
 pub const HARNESS: &str = "harness";
 
 /// What became of a hunt.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Hunt {
-    /// A system's name, or [`HARNESS`].
+    /// A system's name, [`DRIVER`], or [`HARNESS`].
     pub of: String,
     /// The bug's name.
     pub mutant: String,
@@ -59,7 +63,9 @@ pub fn candidates(catalog: &Catalog) -> Vec<Candidate> {
     let model = onceward_model::mutants::Mutant::ALL.iter().map(|m| (m.about(), m.switch_on()));
     let own = crate::mutants::Mutant::ALL.iter().map(|m| (m.about(), m.switch_on()));
     let of_harness = model.chain(own).map(|(about, activate)| Candidate { of: HARNESS, about, activate });
-    of_systems.chain(of_harness).collect()
+    let driver = onceward::mutants::Mutant::ALL.iter();
+    let of_driver = driver.map(|m| Candidate { of: DRIVER, about: m.about(), activate: m.switch_on() });
+    of_systems.chain(of_driver).chain(of_harness).collect()
 }
 
 /// Switches a bug on and hunts it until it is caught or the time is used up. To be called once in a process.
@@ -85,6 +91,8 @@ pub fn hunt(
     };
     if candidate.of == HARNESS {
         hunt.self_tests(candidate.about.kills);
+    } else if candidate.of == DRIVER {
+        hunt.driver(catalog, budget)?;
     } else {
         let jobs =
             scenarios.into_iter().filter(|job| job.system() == candidate.of && job.must_break().is_none());
@@ -110,6 +118,27 @@ impl Hunt {
                 *self.others.entry(test.name.to_owned()).or_default() += 1;
             }
         }
+    }
+
+    /// Hunts a bug of the driver with a machine that panics, and with random plans for every system, in the shell.
+    fn driver(&mut self, catalog: &Catalog, budget: Duration) -> Result<(), String> {
+        let fragile = ScenarioJob::<FragileSystem>::read("a machine that panics", fragile::TEXT)
+            .map_err(|error| error.to_string())?;
+        if self.shows(&mut *fragile.worker_in(Kind::Shell)?, &fragile, fragile.seed()) {
+            return Ok(());
+        }
+        let swarms: Vec<Box<dyn Job>> = catalog.all().map(|subject| subject.swarm()).collect();
+        for seed in 1.. {
+            for job in &swarms {
+                if self.shows(&mut *job.worker_in(Kind::Shell)?, &**job, seed) {
+                    return Ok(());
+                }
+            }
+            if seed.is_multiple_of(LOOK_EVERY) && cpu() >= budget {
+                break;
+            }
+        }
+        Ok(())
     }
 
     fn runs(&mut self, scenarios: &[Box<dyn Job>], swarm: &dyn Job, budget: Duration) {

@@ -2,12 +2,9 @@
 //! seen in the driver as it is.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-#[path = "support/fragile.rs"]
-mod fragile;
-
-use fragile::{FragileSystem, TEXT};
 use onceward_sim::{
     run::{Job, ScenarioJob, host::MADSIM},
+    shell::fragile::{FragileSystem, TEXT},
     support::Kind,
 };
 

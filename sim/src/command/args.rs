@@ -215,7 +215,7 @@ pub(super) struct Mutants {
     /// Only these
     #[arg(value_name = "MUTANT")]
     pub(super) mutants: Vec<String>,
-    /// Only those of this system, or of the `harness`
+    /// Only those of this system, of the `driver`, or of the `harness`
     #[arg(long, value_name = "NAME")]
     pub(super) of: Option<String>,
     /// Processor time for each
@@ -234,7 +234,7 @@ pub(super) struct Mutants {
 
 #[derive(Clone, Debug, ClapArgs)]
 pub(super) struct Hunt {
-    /// A system, or `harness`
+    /// A system, `driver`, or `harness`
     pub(super) of: String,
     /// The mutant
     pub(super) mutant: String,

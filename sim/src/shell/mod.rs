@@ -14,6 +14,7 @@
 pub mod contract;
 #[cfg(madsim)]
 mod env;
+pub mod fragile;
 #[cfg(madsim)]
 mod node;
 #[cfg(madsim)]

@@ -1,5 +1,5 @@
-//! A machine that panics when it is asked to, and answers everything else at once: what a driver makes of a machine's
-//! bug is seen with it.
+//! A machine that panics when it is asked to, and answers everything else at once: the driver's own test subject, since
+//! what a driver makes of a machine's bug is seen with no machine that has none. It promises nothing.
 
 use onceward_core::{Action, CallId, ClientId, Clock, Dur, Input, Machine, Never, Node, NodeId};
 use onceward_model::{
@@ -9,14 +9,18 @@ use onceward_model::{
 };
 use std::sync::Arc;
 
+/// What it is asked, and answers.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub(crate) enum Ask {
+pub enum Ask {
+    /// To panic.
     Fail,
+    /// To answer.
     Echo,
 }
 
+/// The machine.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub(crate) struct Glass;
+pub struct Glass;
 
 impl Machine for Glass {
     type Input = Input<Never, (), Ask>;
@@ -38,7 +42,9 @@ impl Node for Glass {
     type Response = Ask;
 }
 
-pub(crate) struct Fragile;
+/// One such machine.
+#[derive(Clone, Copy, Debug)]
+pub struct Fragile;
 
 impl Protocol for Fragile {
     type Node = Glass;
@@ -59,7 +65,9 @@ impl Protocol for Fragile {
     }
 }
 
-pub(crate) struct FragileSystem;
+/// The machine as scenarios see it.
+#[derive(Clone, Copy, Debug)]
+pub struct FragileSystem;
 
 impl System for FragileSystem {
     type Protocol = Fragile;
@@ -82,7 +90,8 @@ impl System for FragileSystem {
         numbering: &mut Numbering,
         words: &[Word],
     ) -> Result<(NodeId, CallId, Ask), Problem> {
-        let ask = if words[1].text == "asks-failure" { Ask::Fail } else { Ask::Echo };
+        let fails = words.get(1).is_some_and(|word| word.text == "asks-failure");
+        let ask = if fails { Ask::Fail } else { Ask::Echo };
         Ok((NodeId(0), numbering.next(ClientId(0)), ask))
     }
     fn draw_header(_: Key) -> Header {
@@ -106,5 +115,5 @@ impl System for FragileSystem {
 }
 
 /// A failure with calls before and behind it in the same turn.
-pub(crate) const TEXT: &str = "system fragile\ncluster one\nprofile none\n\nat 1ms client-1 asks-echo\n\
+pub const TEXT: &str = "system fragile\ncluster one\nprofile none\n\nat 1ms client-1 asks-echo\n\
                                at 1ms client-1 asks-failure\nat 1ms client-1 asks-echo\nat 5ms client-1 asks-echo\n";
