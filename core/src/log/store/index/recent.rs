@@ -359,20 +359,22 @@ impl Recent {
     pub(crate) fn drop_before(&mut self, sequence: u64) {
         let (positions, digest) = self.upto(sequence);
         let gone = usize::try_from(sequence.saturating_sub(self.first)).unwrap_or(usize::MAX);
-        let kept = self.entries.split_off(gone.min(self.entries.len()));
+        // The room is kept: the next segment's index will be about as long.
+        let mut entries = core::mem::take(&mut self.entries);
+        entries.drain(..gone.min(entries.len()));
         let old = core::mem::replace(self, Recent::starting(sequence.max(self.first), positions, digest));
         self.units = old.units.into_iter().filter(|unit| unit.end > sequence).collect();
         self.cursors = old.cursors.into_iter().filter(|(at, _)| *at >= sequence).collect();
-        for mut entry in kept {
+        for (number, entry) in (0..).zip(&mut entries) {
             if entry.event {
-                self.ids.insert(table::hash_id(entry.id.0), self.entries.len() as u32);
+                self.ids.insert(table::hash_id(entry.id.0), number);
                 let name = |names: &Names, number: u32| names.list.get(number as usize).cloned();
                 let (scope, kind) = (name(&old.scopes, entry.scope), name(&old.kinds, entry.kind));
                 entry.scope = scope.map_or(0, |scope| self.scopes.intern(&scope));
                 entry.kind = kind.map_or(0, |kind| self.kinds.intern(&kind));
             }
-            self.entries.push_back(entry);
         }
+        self.entries = entries;
     }
 }
 
