@@ -94,6 +94,7 @@ use Support::{As, No, Yes};
 
 const NO_POWER: &str = "the power of this computer stays on";
 const NO_FAULTS: &str = "real devices do not fail on demand";
+const NO_AIM: &str = "what it would hit depends on how far the machine has come by then";
 const NO_CLOCK: &str = "the clocks of this computer are not ours to change";
 const NO_NETWORK: &str = "its nodes have no network between them";
 const DRIVER_DECIDES: &str = "the driver decides which step comes next";
@@ -202,9 +203,9 @@ impl Deed {
                 Deed::Killed => As("SIGKILL; the kernel decides what of its operations takes effect"),
                 Deed::Pauses => As("SIGSTOP"),
                 Deed::Resumes => As("SIGCONT"),
-                Deed::Rots => As("bytes of the file are flipped in place"),
                 Deed::Capacity => As("RLIMIT_FSIZE: the limit is that of each single file"),
                 Deed::KilledLanding | Deed::KilledWithin => No("a real kill cannot be aimed so"),
+                Deed::Rots => No(NO_AIM),
                 Deed::LosesPower => No(NO_POWER),
                 Deed::LosesSector | Deed::Next => No(NO_FAULTS),
                 Deed::Clock => No(NO_CLOCK),

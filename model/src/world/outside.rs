@@ -78,17 +78,6 @@ impl<P: Protocol> World<P> {
         protocol.observe(ghost, seen, super::Event::Lost(node, call))
     }
 
-    /// A node's disk was damaged beyond what the protocol must mend.
-    ///
-    /// # Errors
-    /// The promise that is broken by it.
-    pub fn damaged(&mut self, at: Time, node: NodeId) -> Result<(), Violation> {
-        *self.step += 1;
-        let seen = Seen { step: self.steps(), at };
-        let World { protocol, ghost, .. } = self;
-        protocol.observe(ghost, seen, super::Event::Damaged(node))
-    }
-
     /// A machine's host starts over in the same process: what it had asked of the disk is over, unanswered, with these
     /// effects.
     pub fn abandon(&mut self, node: NodeId, landed: &Landed) {

@@ -25,10 +25,8 @@ use onceward_model::{
 use rustix::process::Signal;
 use std::{
     collections::BTreeMap,
-    fs::{self, File, OpenOptions},
-    io,
-    os::unix::fs::FileExt,
-    path::{Path, PathBuf},
+    fs, io,
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -185,12 +183,6 @@ impl<S: Hosted, W: Watch<S::Protocol>> Run<'_, S, W> {
         }
         let seen = Seen { step: self.world.steps() + 1, at };
         self.watch.choice(&self.world, seen, Key::ANY, choice);
-        if let Choice::Damage(node, Damage::Rot { file, at: byte, mask }) = choice {
-            if self.rot(*node, &file.to_string(), *byte, *mask).unwrap_or(false) {
-                self.world.damaged(at, *node)?;
-            }
-            return Ok(());
-        }
         match self.world.apply(at, choice, Key::ANY, &mut Nobody)? {
             Applied::Done => {}
             Applied::Stale => return Ok(()),
@@ -283,18 +275,6 @@ impl<S: Hosted, W: Watch<S::Protocol>> Run<'_, S, W> {
 
     fn disk_of(&self, node: NodeId) -> PathBuf {
         self.folder.0.join(format!("node-{}", node.0))
-    }
-
-    /// Flips bits of a file in place; false if there is no such byte.
-    fn rot(&self, node: NodeId, file: &str, at: u64, mask: u8) -> io::Result<bool> {
-        let mut options = OpenOptions::new();
-        let file: File = options.read(true).write(true).open(self.disk_of(node).join(Path::new(file)))?;
-        let mut byte = [0];
-        if mask == 0 || file.read_at(&mut byte, at)? == 0 {
-            return Ok(false);
-        }
-        file.write_all_at(&[byte[0] ^ mask], at)?;
-        Ok(true)
     }
 
     // What is heard
