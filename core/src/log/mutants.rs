@@ -21,7 +21,7 @@ crate::mutants! {
         /// PEERS-B4: after a short write the group is written again behind the torn bytes.
         AppendBehindShortWrite => "acked-is-durable",
         /// BUGS-B4: the group that does not fit a segment any more is in neither segment.
-        RollLosesRecord => "acked-is-durable",
+        RollLosesRecord => "recovery-is-total",
         /// BUGS-B5: groups are never synced.
         GroupNotSynced => "acked-is-durable",
         /// BUGS-B5: a new segment's file is used without having been synced.
@@ -32,22 +32,22 @@ crate::mutants! {
         FolderNameNotSynced => "acked-is-durable",
         /// BUGS-B7: a torn tail stops recovery instead of ending the log (mysticeti 219).
         TornTailRefused => "recovery-is-total",
-        /// DESIGN 6: damage is cut off without looking whether later groups prove that it was durable.
+        /// Damage is cut off without looking whether later groups prove that it was durable.
         CutBelowFrontier => "acked-is-durable",
         /// BUGS-B10, PEERS-B5: after a failed sync the records are given up, their bytes stay, and their sequences
         /// are used again (bernstein PR 3291).
-        NumbersUsedAgain => "dense-positions",
+        NumbersUsedAgain => "recovery-is-total",
         /// BUGS-E2: after a write that failed on a full disk, the next header counts it as proven (KurrentDB 3452).
         ProvenLengthAhead => "accepts-work-after-faults",
         /// BUGS-E5: a segment counts by its header alone; a crash before its carried records are there loses them.
         CarriedNotChecked => "acked-is-durable",
-        /// DESIGN 6.3: recovery reads beyond the proven length that a successor states.
+        /// Recovery reads beyond the proven length that a successor states.
         ProvenLengthIgnored => "recovery-is-total",
         /// PEERS-B26: a folder that cannot be listed is taken for an empty one.
         ListErrorSwallowed => "acked-is-durable",
         /// PEERS-B27: a half-made segment stays in the way of every later try.
         HalfMadeSegmentWedges => "accepts-work-after-faults",
-        /// WORLD, figures: groups share sectors, so that tearing one spoils another that was acknowledged.
+        /// Groups share sectors, so that tearing one spoils another that was acknowledged.
         GroupsNotPadded => "acked-is-durable",
         /// BUGS-E1, PEERS-B7: a footer is believed although its checksum is wrong.
         FooterNotChecked => "same-history-without-hints",

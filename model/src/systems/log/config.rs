@@ -27,6 +27,7 @@ pub(super) const SETTINGS: &[(&str, &str)] = &[
     ("drain", "how many waiting appends a shutdown still carries out"),
     ("reserve", "bytes held back for a full disk"),
     ("dedup", "for how many positions a key is remembered"),
+    ("folder", "where the store keeps its files; / for the disk's own folder"),
     ("capacity", "bytes of the disk, or unlimited"),
     ("read-chunk", "bytes read at once in recovery"),
     ("full-scan", "yes: recovery reads every record even where a footer would do"),
@@ -83,6 +84,12 @@ pub(super) fn build(header: &Header) -> Result<Log, String> {
             "drain" => config.drain_requests = small()?,
             "reserve" => segments.reserve_bytes = number()?,
             "dedup" => config.dedup_horizon = number()?,
+            "folder" => {
+                segments.folder = match value.as_str() {
+                    "/" => Path::root(),
+                    name => Path::from(name),
+                }
+            }
             "capacity" => geometry.capacity = if value == "unlimited" { None } else { Some(number()?) },
             "read-chunk" => segments.read_chunk = small()?,
             "full-scan" => segments.full_scan = yes()?,
