@@ -46,7 +46,7 @@ crate::mutants! {
         /// PEERS-B26: a folder that cannot be listed is taken for an empty one.
         ListErrorSwallowed => "acked-is-durable",
         /// PEERS-B27: a half-made segment stays in the way of every later try.
-        HalfMadeSegmentWedges => "accepts-work-after-faults",
+        HalfMadeSegmentWedges => "settles",
         /// Groups share sectors, so that tearing one spoils another that was acknowledged.
         GroupsNotPadded => "acked-is-durable",
         /// BUGS-E1, PEERS-B7: a footer is believed although its checksum is wrong.
@@ -55,8 +55,6 @@ crate::mutants! {
         DedupHorizonOfOne => "exactly-once",
         /// BUGS-B15: the dedup table is not rebuilt on recovery (class; redpanda PR 551).
         DedupNotRecovered => "exactly-once",
-        /// PEERS-B16: nobody compares the digest that stands with each unit.
-        DigestNotChecked => "chain-verifies",
         /// BUGS-E1: a footer lags behind its segment, and opening trusts it (eventus 3).
         FooterLagsAndIsTrusted => "acked-is-durable",
         /// BUGS-E1: a record is shown as what the index says of it, whatever it is.

@@ -149,7 +149,7 @@ impl History {
         if let Some(kept) = kept {
             self.keys = kept;
         }
-        if stored != Some(hash::short(&self.digest)) && !mutant!(DigestNotChecked) {
+        if stored != Some(hash::short(&self.digest)) {
             return Err((records.len().saturating_sub(1), Flaw::Digest));
         }
         Ok(())

@@ -51,8 +51,10 @@ impl EventStore {
             Said::Written { upto } => {
                 let (positions, _) = self.history.index.recent.upto(upto);
                 self.frontiers.written = self.frontiers.written.max(positions);
-                if !durable(&self.config) || mutant!(VisibleBeforeDurable) {
+                if !durable(&self.config) {
                     self.promise(clock, upto, out);
+                } else if mutant!(VisibleBeforeDurable) {
+                    self.show(clock, upto, out);
                 } else if mutant!(AckBeforeSync) {
                     self.release(upto, out);
                 }
@@ -187,24 +189,30 @@ impl EventStore {
 
     /// The promised frontier has reached `upto`: what lies below is answered, shown and told.
     fn promise(&mut self, clock: Clock, upto: u64, out: &mut Out) {
-        let before = (self.promised, self.frontiers.visible);
-        let (mut visible, _) = self.history.index.recent.upto(upto);
-        if mutant!(FirstOfBatchShownEarly) {
-            visible = (visible + 1).min(self.history.events);
-        }
+        let before = self.promised;
         self.promised = self.promised.max(upto);
-        self.frontiers.visible = self.frontiers.visible.max(visible);
-        let saved: Vec<_> = self.history.index.recent.cursors(before.0, upto).cloned().collect();
+        let saved: Vec<_> = self.history.index.recent.cursors(before, upto).cloned().collect();
         for (reader, position) in saved {
             Arc::make_mut(&mut self.cursors).insert(reader, position);
         }
         self.release(upto, out);
+        self.show(clock, upto, out);
+    }
+
+    /// Shows readers what lies below, and tells subscribers.
+    fn show(&mut self, clock: Clock, upto: u64, out: &mut Out) {
+        let before = self.frontiers.visible;
+        let (mut visible, _) = self.history.index.recent.upto(upto);
+        if mutant!(FirstOfBatchShownEarly) {
+            visible = (visible + 1).min(self.history.events);
+        }
+        self.frontiers.visible = self.frontiers.visible.max(visible);
         let visible = self.frontiers.visible;
-        if visible == before.1 {
+        if visible == before {
             return;
         }
         let (recent, heads) = (&self.history.index.recent, &self.history.heads);
-        for subscription in self.subscriptions.notify(recent, heads, before.1, visible) {
+        for subscription in self.subscriptions.notify(recent, heads, before, visible) {
             let most = self.config.read_events;
             while self.subscriptions.holds(subscription)
                 && let Some(call) = self.subscriptions.next_waiting(subscription)

@@ -59,6 +59,14 @@ pub(crate) struct Reading {
 struct Pick {
     place: Place,
     state: State,
+    /// Another event came once: it is asked for a second time.
+    again: bool,
+}
+
+impl Pick {
+    fn wanted(place: Place) -> Pick {
+        Pick { place, state: State::Wanted, again: false }
+    }
 }
 
 /// Where an index says that an event stands, and what it says of it.
@@ -233,7 +241,7 @@ impl Reading {
             if self.full() {
                 break;
             }
-            let Some(Pick { place, state: State::Got(event) }) = self.picks.pop_front() else { continue };
+            let Some(Pick { place, state: State::Got(event), .. }) = self.picks.pop_front() else { continue };
             let too_long = |len: usize| {
                 let (is, limit) = (len as u64, bounds.causes.into());
                 if is < limit {
@@ -278,10 +286,7 @@ impl Reading {
         self.at = visible;
         let from = self.query.from;
         let wanted = found.into_iter().rev().filter(|place| place.position >= from);
-        self.picks = wanted
-            .take(self.query.limit as usize)
-            .map(|place| Pick { place, state: State::Wanted })
-            .collect();
+        self.picks = wanted.take(self.query.limit as usize).map(Pick::wanted).collect();
     }
 
     /// Looks for more events. Answers a segment whose footer must be read first.
@@ -338,10 +343,7 @@ impl Reading {
             let position = index.positions + n as u64;
             let record = index.first + u64::from(row.record);
             let (sequence, at, print) = (row.sequence, index.location(row), table::narrow(row.id));
-            self.picks.push_back(Pick {
-                place: Place { position, sequence, record, at, print },
-                state: State::Wanted,
-            });
+            self.picks.push_back(Pick::wanted(Place { position, sequence, record, at, print }));
             self.at = position + 1;
             if self.picks.len() == window {
                 return;
@@ -361,7 +363,7 @@ impl Reading {
             let here = self.at..bounds.visible;
             let found = recent.find(id).filter(|entry| here.contains(&entry.position));
             if let Some((record, entry)) = found.and_then(|entry| recent.at_position(entry.position)) {
-                self.picks.push_back(Pick { place: Place::of(record, entry), state: State::Wanted });
+                self.picks.push_back(Pick::wanted(Place::of(record, entry)));
             }
             self.at = bounds.visible;
             return;
@@ -377,7 +379,7 @@ impl Reading {
             if !takes {
                 continue;
             }
-            self.picks.push_back(Pick { place: Place::of(record, entry), state: State::Wanted });
+            self.picks.push_back(Pick::wanted(Place::of(record, entry)));
             if self.picks.len() == window {
                 return;
             }
@@ -403,12 +405,28 @@ impl Reading {
         }
     }
 
-    /// Takes a record that was asked for.
+    /// Takes a record that was asked for. One that is not what the index says is asked for once more: a read may have
+    /// gone astray, and what is on the disk is decided by the second.
     pub(crate) fn fetched(&mut self, position: u64, record: &Record) -> Result<(), Damage> {
-        let Some(pick) = self.picks.iter_mut().find(|pick| pick.place.position == position) else {
+        let Some(n) = self.picks.iter().position(|pick| pick.place.position == position) else {
             return Ok(());
         };
-        let place = pick.place;
+        let judged = self.judge(self.picks[n].place, record);
+        let pick = &mut self.picks[n];
+        pick.state = match judged {
+            Ok(Some(event)) => State::Got(event),
+            Ok(None) => State::Other,
+            Err(damage) if pick.again => return Err(damage),
+            Err(_) => {
+                pick.again = true;
+                State::Wanted
+            }
+        };
+        Ok(())
+    }
+
+    /// The event at a place, `None` if the index was right and it is not wanted all the same, or what is wrong.
+    fn judge(&self, place: Place, record: &Record) -> Result<Option<Box<Event>>, Damage> {
         let damage =
             |what| Damage { file: format!("segment {}", place.at.segment), offset: place.at.offset, what };
         let event = match record::decode(&record.body) {
@@ -440,8 +458,7 @@ impl Reading {
         if !wanted && exact && !mutant!(IndexTrustedOverLog) {
             return Err(damage("the index says something else than the event".to_string()));
         }
-        pick.state = if wanted { State::Got(Box::new(shown(event, place))) } else { State::Other };
-        Ok(())
+        Ok(wanted.then(|| Box::new(shown(event, place))))
     }
 }
 

@@ -137,7 +137,11 @@ impl History {
 
     /// Takes note of the positions that a receipt names.
     fn place(&mut self, seen: Seen, call: CallId, first: u32, part: &Part, receipt: &Receipt) -> Judged {
-        let firm = if receipt.promise == Promise::Durable { Firm::Acked } else { Firm::Written };
+        let firm = match (receipt.promise, receipt.duplicate) {
+            (Promise::Durable, false) => Firm::Acked,
+            (Promise::Durable, true) => Firm::Repeated,
+            (Promise::Written, _) => Firm::Written,
+        };
         for (n, event) in (0..).zip(&part.events) {
             let last = n + 1 == receipt.count;
             self.note(
@@ -354,6 +358,7 @@ impl History {
 fn changed(firm: Firm, position: u64, old: &Facts, seen: Seen, new: &Facts) -> Violation {
     let (promise, how) = match firm {
         Firm::Acked => (ACKED_IS_DURABLE, "was acknowledged as durable"),
+        Firm::Repeated => (DEDUP_IMPLIES_DURABLE, "was said to be durable when its append was retried"),
         Firm::Shown => (READS_ARE_DURABLE, "was shown to a reader"),
         Firm::Written => (DENSE_POSITIONS, "was told"),
     };

@@ -34,6 +34,8 @@ pub enum Firm {
     Written,
     /// A reader saw it under the durable policy.
     Shown,
+    /// The answer to a retry said that it is durable.
+    Repeated,
     /// It was acknowledged as durable.
     Acked,
 }

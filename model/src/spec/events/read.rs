@@ -2,8 +2,8 @@
 //! everything from the acknowledged and shown positions alone, and so judges every index without looking at it.
 
 use super::{
-    ACKED_IS_DURABLE, CHAIN_VERIFIES, DENSE_POSITIONS, Facts, Firm, History, INDEX_EQUALS_SCAN,
-    NOTHING_INVENTED, READS_ARE_DURABLE, State,
+    ACKED_IS_DURABLE, CHAIN_VERIFIES, DEDUP_IMPLIES_DURABLE, DENSE_POSITIONS, Facts, Firm, History,
+    INDEX_EQUALS_SCAN, NOTHING_INVENTED, READS_ARE_DURABLE, State,
     history::{Open, describe, nth, same},
 };
 use crate::world::{Ignored, Seen, Violation};
@@ -49,6 +49,7 @@ impl History {
             let promise = match (query.filter == Filter::All, missing.1.firm) {
                 (false, _) => INDEX_EQUALS_SCAN,
                 (true, Firm::Acked) => ACKED_IS_DURABLE,
+                (true, Firm::Repeated) => DEDUP_IMPLIES_DURABLE,
                 (true, _) => READS_ARE_DURABLE,
             };
             let (at, known) = (missing.0, missing.1);

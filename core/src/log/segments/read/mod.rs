@@ -11,14 +11,23 @@ pub(super) use probe::Probe;
 
 use super::Config;
 use crate::{DiskOp, Path};
-use alloc::{format, vec::Vec};
+use alloc::vec::Vec;
 use bytes::{Bytes, BytesMut};
 
 /// The file of a segment.
 pub(super) fn path_of(folder: &Path, number: u64) -> Path {
+    // Asked for with every operation: formatting it was a 25th of the time of a simulation.
+    let mut name = *b"00000000000000000000.seg";
+    let mut rest = number;
+    for digit in name[..20].iter_mut().rev() {
+        *digit += (rest % 10) as u8;
+        rest /= 10;
+    }
+    // Digits and four letters are always text.
+    let name = core::str::from_utf8(&name).unwrap_or_default();
     match folder.as_str() {
-        "" => Path::from(&*format!("{number:020}.seg")),
-        folder => Path::from(&*format!("{folder}/{number:020}.seg")),
+        "" => Path::from(name),
+        folder => Path::from(&*[folder, "/", name].concat()),
     }
 }
 
