@@ -79,8 +79,6 @@ crate::mutants! {
         VisibleBeforeDurable => "reads-are-durable",
         /// Batches, class: the first event of the next batch shows before the batch is complete.
         FirstOfBatchShownEarly => "reads-are-durable",
-        /// PEERS-B33: an append waits beyond its deadline.
-        DeadlineIgnored => "everything-answered",
         /// PEERS-B6, class: who waits for an append that failed half-way is never told.
         UnknownUnanswered => "everything-answered",
     }

@@ -290,6 +290,9 @@ impl<'a, P: Protocol, W: Watch<P>, T: Ticker> Run<'a, P, W, T> {
     fn up_to(&mut self, end: Time) -> Result<(), Stop> {
         while self.engine.queue.next_at().is_some_and(|at| at < end) {
             let Some((at, waiting)) = self.engine.queue.pop() else { break };
+            if self.events >= self.limits.events {
+                return Err(self.unsettled(heal::SETTLES).into());
+            }
             self.go_to(at);
             self.happen(waiting)?;
         }

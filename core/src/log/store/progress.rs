@@ -233,6 +233,7 @@ impl EventStore {
         }
         let mut body = Bytes::new();
         if self.history.index.recent.first <= first {
+            let end = if mutant!(FooterLagsAndIsTrusted) { end.saturating_sub(1).max(first) } else { end };
             let index = self.history.index.recent.freeze(&self.history.heads, segment, first, end);
             body = index.encode();
             self.sealing = Some(Arc::new(index));

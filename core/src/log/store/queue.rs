@@ -88,8 +88,7 @@ impl EventStore {
             return;
         }
         while let Some(mut job) = self.queue.pop_front() {
-            let late =
-                job.deadline.is_some_and(|deadline| deadline < clock.mono) && !mutant!(DeadlineIgnored);
+            let late = job.deadline.is_some_and(|deadline| deadline < clock.mono);
             let bytes = job.bytes();
             let turn = match &mut job.work {
                 _ if late => {
@@ -338,15 +337,13 @@ impl EventStore {
     /// A deadline has come.
     pub(super) fn deadlines(&mut self, clock: Clock, out: &mut Out) {
         let now = clock.mono;
-        if !mutant!(DeadlineIgnored) {
-            let due = |job: &Job| job.deadline.is_some_and(|deadline| deadline <= now);
-            for job in self.queue.iter().filter(|job| due(job)) {
-                mark(out, "append past its deadline");
-                refuse(out, job.call, Refusal::Deadline);
-                self.queued_bytes -= job.bytes();
-            }
-            self.queue.retain(|job| !due(job));
+        let due = |job: &Job| job.deadline.is_some_and(|deadline| deadline <= now);
+        for job in self.queue.iter().filter(|job| due(job)) {
+            mark(out, "append past its deadline");
+            refuse(out, job.call, Refusal::Deadline);
+            self.queued_bytes -= job.bytes();
         }
+        self.queue.retain(|job| !due(job));
         let due = |read: &Reading| read.deadline.is_some_and(|deadline| deadline <= now);
         let parked = self.parked.iter().copied();
         let reads: Vec<u64> = parked.filter(|number| self.reads.get(number).is_some_and(due)).collect();

@@ -152,6 +152,10 @@ impl Protocol for Log {
             Event::Replied(_, call, response) => {
                 let asked = history.request(call);
                 history.replied(seen, call, response)?;
+                let over = matches!(response, Response::Done | Response::Refused(Refusal::Unknown { .. }));
+                if over && asked.as_deref() == Some(&Request::Shutdown) {
+                    nobody_waits(history, seen)?;
+                }
                 if call.client == PROBE
                     && let Some(asked) = asked
                 {
@@ -239,6 +243,21 @@ impl Protocol for Log {
 
     fn response_label(&self, response: &Resp<Log>) -> String {
         verbs::answer(response)
+    }
+}
+
+/// A store that says that it has shut down has answered everybody.
+fn nobody_waits(history: &History, seen: Seen) -> Result<(), Violation> {
+    let mut waiting = history.waiting();
+    let forgotten =
+        waiting.find(|call| !matches!(history.request(*call).as_deref(), Some(Request::Shutdown)));
+    match forgotten {
+        None => Ok(()),
+        Some(CallId { client, number }) => {
+            let what = "the store has shut down without having answered everybody";
+            let detail = format!("call {number} of client-{} is open", client.0 + 1);
+            Err(Violation::new(EVERYTHING_ANSWERED, what).at(seen, detail))
+        }
     }
 }
 

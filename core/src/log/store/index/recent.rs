@@ -16,7 +16,6 @@ use super::{
 };
 use crate::log::{
     api::{EventId, Filter, Hash256, Hlc, Name},
-    mutants::mutant,
     segments::Location,
 };
 use alloc::{
@@ -296,7 +295,6 @@ impl Recent {
 
     /// The index of a segment that gets no more records. `end` must end a unit.
     pub(crate) fn freeze(&self, heads: &Heads, segment: u64, first: u64, end: u64) -> SegmentIndex {
-        let end = if mutant!(FooterLagsAndIsTrusted) { end.saturating_sub(1).max(first) } else { end };
         let (positions, before) = self.upto(first);
         let mut index = SegmentIndex { segment, first, end, positions, before, ..SegmentIndex::default() };
         (_, index.after) = self.upto(end);
