@@ -49,8 +49,6 @@ crate::mutants! {
         HalfMadeSegmentWedges => "settles",
         /// Groups share sectors, so that tearing one spoils another that was acknowledged.
         GroupsNotPadded => "acked-is-durable",
-        /// BUGS-E1, PEERS-B7: a footer is believed although its checksum is wrong.
-        FooterNotChecked => "same-history-without-hints",
         /// BUGS-B13: the dedup window is far smaller than promised (redpanda PR 3077).
         DedupHorizonOfOne => "exactly-once",
         /// BUGS-B15: the dedup table is not rebuilt on recovery (class; redpanda PR 551).
