@@ -77,6 +77,8 @@ crate::mutants! {
         VisibleBeforeDurable => "reads-are-durable",
         /// Batches, class: the first event of the next batch shows before the batch is complete.
         FirstOfBatchShownEarly => "reads-are-durable",
+        /// Guards, class: what one refuses is in the log all the same.
+        RefusedIsStored => "nothing-invented",
         /// PEERS-B6, class: who waits for an append that failed half-way is never told.
         UnknownUnanswered => "everything-answered",
     }

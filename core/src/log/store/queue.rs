@@ -151,6 +151,14 @@ impl EventStore {
                 if matches!(refusal, Refusal::KeyConflict { .. }) {
                     mark(out, "key used by another request");
                 }
+                if mutant!(RefusedIsStored)
+                    && matches!(refusal, Refusal::WrongExpected { .. })
+                    && self.segments.admits(append.records(), append.record_bytes()).is_ok()
+                {
+                    let carried = append.carry_out(&mut self.history, clock, self.config.dedup_horizon);
+                    self.frontiers.accepted = self.history.events;
+                    self.tell(clock, segments::Input::Append { records: carried.records }, out);
+                }
                 self.hold(position, call, Response::Refused(refusal), Basis::Others, out);
             }
             Verdict::Look(ids) => {
