@@ -4,3 +4,4 @@ mod appends;
 mod durability;
 mod reading;
 mod rig;
+mod tampering;
