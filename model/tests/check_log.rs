@@ -98,20 +98,13 @@ fn from_every_state_the_store_opens_again_by_itself() {
 
 #[test]
 fn reductions_change_no_verdict_and_no_witness_length() {
-    let each: [fn(&mut Reductions); 4] = [
-        |r| r.no_op_deliveries = true,
-        |r| r.forget_stale = true,
-        |r| r.lazy_fates = true,
-        |r| r.reads_at_once = true,
-    ];
     let mut named = small();
     named.scope.reductions = Reductions::NONE;
     let plain = explore(&named.protocol, &named.scope, &Limits::default());
     assert!(plain.holds(), "{plain}");
     let mut helped = Vec::new();
-    for switch in each.iter().chain([&((|r| *r = Reductions::ALL) as fn(&mut Reductions))]) {
-        named.scope.reductions = Reductions::NONE;
-        switch(&mut named.scope.reductions);
+    for reductions in Reductions::EACH.into_iter().chain([Reductions::ALL]) {
+        named.scope.reductions = reductions;
         let reduced = explore(&named.protocol, &named.scope, &Limits::default());
         assert!(reduced.holds(), "{reduced}");
         assert_eq!(reduced.witness_lengths(), plain.witness_lengths());

@@ -8,6 +8,7 @@ pub mod command;
 pub mod engine;
 pub mod gate;
 pub mod mutants;
+mod pane;
 pub mod plan;
 #[cfg(unix)]
 pub mod real;

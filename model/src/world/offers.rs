@@ -156,6 +156,13 @@ impl Reductions {
         reads_at_once: false,
         rebase: false,
     };
+    /// Those that need no time in the scope, one at a time.
+    pub const EACH: [Reductions; 4] = [
+        Reductions { no_op_deliveries: true, ..Reductions::NONE },
+        Reductions { forget_stale: true, ..Reductions::NONE },
+        Reductions { lazy_fates: true, ..Reductions::NONE },
+        Reductions { reads_at_once: true, ..Reductions::NONE },
+    ];
 }
 
 impl Spent {

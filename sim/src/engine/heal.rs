@@ -4,7 +4,7 @@
 
 use super::{Run, Stop, Ticker, Touched, Watch, root};
 use crate::mutants::mutant;
-use onceward_core::Dur;
+use onceward_core::{CallId, Dur, NodeId};
 use onceward_model::{
     scenario::Profile,
     world::{Choice, ClockChange, Key, Landed, Protocol, Seen, Violation, disk::Damage},
@@ -146,15 +146,19 @@ impl<P: Protocol, W: Watch<P>, T: Ticker> Run<'_, P, W, T> {
         let now = Seen { step: self.world.steps(), at: self.now };
         let mut violation = Violation::new(promise, what);
         for (call, node) in calls.iter().take(3) {
-            let (client, node) = (call.client.0, protocol.node_name(*node));
-            violation = violation
-                .at(now, format!("{spent}, call {} of client-{client} to {node} is open", call.number));
+            violation = violation.at(now, format!("{spent}, {}", open_call(&**protocol, *call, *node)));
         }
         if calls.is_empty() {
             violation = violation.at(now, format!("{spent}, the protocol does not call itself settled"));
         }
         violation
     }
+}
+
+/// A call that nobody has answered, in words.
+pub(crate) fn open_call<P: Protocol>(protocol: &P, call: CallId, node: NodeId) -> String {
+    let client = u32::from(call.client.0) + 1;
+    format!("call {} of client-{client} to {} is open", call.number, protocol.node_name(node))
 }
 
 /// The same latencies, without tails and without anything that goes wrong.

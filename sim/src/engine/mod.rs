@@ -15,6 +15,7 @@ pub use heal::{ACCEPTS_WORK, SETTLES};
 pub use perform::STEPS_POSSIBLE;
 pub use watch::{Marks, Watch};
 
+pub(crate) use heal::open_call;
 #[cfg(madsim)]
 pub(crate) use heal::{PROBE_GAP, ROUNDS};
 #[cfg(madsim)]

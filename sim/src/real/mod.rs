@@ -15,7 +15,6 @@
 mod child;
 mod node;
 mod run;
-mod window;
 
 pub use node::{Seat, serve};
 

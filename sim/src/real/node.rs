@@ -4,10 +4,8 @@
 //! It is told `call CLIENT NUMBER TEXT` and `settled?`; it says `ready`, `answer CLIENT NUMBER HEX`, `lost CLIENT NUMBER
 //! WORDS`, `settled yes|no`, `mark NAME` and `panicked`.
 
-use super::{
-    RealError,
-    window::{Pane, Window, copy},
-};
+use super::RealError;
+use crate::pane::{Pane, Watched};
 use onceward::driver::{
     files::Files,
     host::{Host, Options},
@@ -61,14 +59,13 @@ pub(super) fn limited(bytes: Option<u64>) -> Rlimit {
     Rlimit { current: bytes.or(usual.maximum), maximum: usual.maximum }
 }
 
-type NodeOf<S> = Window<<S as System>::Protocol>;
+type MachineOf<S> = <<S as System>::Protocol as Protocol>::Node;
 
 struct Serving<S: Hosted> {
     protocol: Arc<S::Protocol>,
-    node: NodeId,
     config: u8,
-    pane: Pane<<S::Protocol as Protocol>::Node>,
-    host: Arc<Host<NodeOf<S>>>,
+    pane: Pane<MachineOf<S>>,
+    host: Arc<Host<Watched<MachineOf<S>>>>,
     voice: Arc<Voice>,
 }
 
@@ -103,15 +100,18 @@ impl<S: Hosted> Serving<S> {
             .map_err(|error| start("the size of files cannot be limited", error.into()))?;
         let files = Files::create(folder).map_err(|error| RealError::Start(error.to_string()))?;
         let voice = Arc::new(Voice::default());
-        let pane: Pane<_> = Arc::new(Mutex::new(protocol.boot(node, config)));
+        let pane = Pane::new(protocol.boot(node, config));
         let make = {
             let (protocol, pane) = (protocol.clone(), pane.clone());
-            move || Window::new(pane.clone(), protocol.boot(node, config))
+            move || {
+                pane.replace(protocol.boot(node, config));
+                Watched::new(pane.clone(), ())
+            }
         };
         let options = Options { metrics: voice.clone(), ..Options::default() };
         let host = Host::start(files, options, |_, _| {}, make)
             .map_err(|error| start("the host cannot be started", error))?;
-        Ok(Serving { protocol, node, config, pane, host: Arc::new(host), voice })
+        Ok(Serving { protocol, config, pane, host: Arc::new(host), voice })
     }
 
     fn listen(self) -> Result<(), RealError> {
@@ -153,9 +153,8 @@ impl<S: Hosted> Serving<S> {
             let boot = Choice::Boot(NodeId(n), self.config);
             // An empty world has nothing that a start could break.
             let _ = world.apply(Time(0), &boot, Key::ANY, &mut Nobody);
-            world.place(NodeId(n), copy(&self.pane));
+            world.place(NodeId(n), self.pane.copy());
         }
-        let _ = self.node;
         world.settled()
     }
 }

@@ -9,7 +9,7 @@ use super::{
     program,
 };
 use crate::{
-    engine::{ACCEPTS_WORK, Finished, SETTLES, Watch},
+    engine::{ACCEPTS_WORK, Finished, SETTLES, Watch, open_call},
     plan::Rooted,
     run::NEVER_PANICS,
 };
@@ -285,9 +285,8 @@ impl<S: Hosted, W: Watch<S::Protocol>> Run<'_, S, W> {
             let left = Duration::from_nanos(at.since(self.now()).0);
             match self.heard.recv_timeout(left) {
                 Ok(heard) => self.learn(heard)?,
-                Err(RecvTimeoutError::Timeout) => return Ok(()),
-                // This end keeps a sender.
-                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+                // Nothing else: this end keeps a sender.
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return Ok(()),
             }
             if left.is_zero() {
                 return Ok(());
@@ -441,10 +440,8 @@ impl<S: Hosted, W: Watch<S::Protocol>> Run<'_, S, W> {
         let spent = REST.0 / 1_000_000_000;
         match self.world.calls().first() {
             Some((call, node)) => {
-                let name = protocol.node_name(*node);
-                let open =
-                    format!("after {spent} s, call {} of client-{} to {name}", call.number, call.client.0);
-                Violation::new(promise, "calls are open for ever").at(now, open)
+                let open = open_call(&**protocol, *call, *node);
+                Violation::new(promise, "calls are open for ever").at(now, format!("after {spent} s, {open}"))
             }
             None => Violation::new(promise, "every call is answered, but the cluster does not come to rest")
                 .at(now, format!("{spent} s after faults ended, a machine does not call itself settled")),

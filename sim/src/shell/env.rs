@@ -2,7 +2,8 @@
 //! given, and one list of everything that nodes tell. Both sides wake each other; this module decides nothing.
 //! Invariant: what a node tells stays in the order in which it happened there.
 
-use super::spy::{Cell, Spy};
+use super::spy::Spied;
+use crate::pane::Pane;
 use madsim::time::{Sleep, TimeHandle};
 use onceward::driver::{Turn, call::Lost, engine::Waiting};
 use onceward_core::{CallId, Clock, DiskResult, NodeAction, NodeId, NodeInput, OpId};
@@ -51,10 +52,10 @@ pub(super) struct Room<P: Protocol> {
     pub(super) clocks: Clocks,
     pub(super) completed: VecDeque<(OpId, DiskResult)>,
     pub(super) inputs: VecDeque<NodeInput<P::Node>>,
-    pub(super) calls: Vec<Waiting<Spy<P>>>,
+    pub(super) calls: Vec<Waiting<Spied<P>>>,
     /// Something else has changed: its clocks.
     pub(super) nudged: bool,
-    pub(super) machine: Option<Cell<P::Node>>,
+    pub(super) machine: Option<Pane<P::Node>>,
     waker: Option<Waker>,
     draws: u32,
 }
@@ -162,10 +163,10 @@ impl<P: Protocol> Env<P> {
     }
 
     /// Lets a machine be looked at.
-    pub(super) fn show(&self, (node, process): (NodeId, u32), cell: Cell<P::Node>) {
+    pub(super) fn show(&self, (node, process): (NodeId, u32), pane: Pane<P::Node>) {
         self.room(node, |room| {
             if room.process == process {
-                room.machine = Some(cell);
+                room.machine = Some(pane);
             }
         });
     }

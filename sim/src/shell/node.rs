@@ -4,7 +4,7 @@
 
 use super::{
     env::{Env, What},
-    spy::Spy,
+    spy::{Spied, Spy},
 };
 use onceward::driver::{
     Outgoing, Port, Turn,
@@ -30,7 +30,7 @@ impl<P: Protocol> ShellPort<P> {
     }
 }
 
-impl<P: Protocol> Port<Spy<P>> for ShellPort<P> {
+impl<P: Protocol> Port<Spied<P>> for ShellPort<P> {
     fn now(&mut self) -> Clock {
         self.env.clock(self.who.0)
     }
@@ -97,7 +97,7 @@ pub(super) async fn live<P: Protocol>(env: Arc<Env<P>>, protocol: Arc<P>, node: 
     let who = (node, process);
     let make = {
         let env = env.clone();
-        move || Spy::new(env.clone(), who, protocol.boot(node, config))
+        move || Spy::watch(env.clone(), who, protocol.boot(node, config))
     };
     let port = ShellPort { env: env.clone(), who };
     let listener = Arc::new(Listener { env: env.clone(), who });

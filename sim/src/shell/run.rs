@@ -5,12 +5,12 @@
 use super::{
     contract::{ANSWERS_CALLERS, Contract, PROMISES},
     env::{Env, Room, Told, What},
-    node, root, spy,
+    node, root,
 };
 use crate::{
     engine::{
         ACCEPTS_WORK, Engine, Finished, Limits, NoTicker, PROBE_GAP, ROUNDS, Recorder, Run, SETTLES, Stop,
-        Watch, draw, linger, root as common,
+        Watch, draw, linger, open_call, root as common,
     },
     plan::Rooted,
     run::{NEVER_PANICS, panics},
@@ -180,10 +180,9 @@ impl<'a, P: Protocol, W: Watch<P>> Shell<'a, P, W> {
         let calls = self.run.world.calls();
         match calls.iter().find(|(call, _)| self.unseen.contains(call)) {
             Some((call, node)) => {
-                let name = self.run.world.protocol().node_name(*node);
                 let now = Seen { step: self.run.world.steps(), at: self.run.now };
                 Violation::new(ANSWERS_CALLERS, "a call was never given to the machine, nor answered")
-                    .at(now, format!("call {} of client-{} to {name} is open", call.number, call.client.0))
+                    .at(now, open_call(&**self.run.world.protocol(), *call, *node))
             }
             None => self.run.unsettled(promise),
         }
@@ -254,8 +253,8 @@ impl<'a, P: Protocol, W: Watch<P>> Shell<'a, P, W> {
     fn snapshot(&mut self) {
         for n in 0..self.nodes.len() {
             let node = NodeId(n as u16);
-            if let Some(cell) = self.env.room(node, |room| room.machine.clone()) {
-                self.run.world.place(node, spy::copy(&cell));
+            if let Some(pane) = self.env.room(node, |room| room.machine.clone()) {
+                self.run.world.place(node, pane.copy());
             }
         }
     }

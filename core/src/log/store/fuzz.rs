@@ -1,9 +1,8 @@
 //! Attacks on the decoders of records and footers; see [`crate::log::fuzz`].
 
 use super::index::SegmentIndex;
-use super::record::{self, Content, Fields};
+use super::record;
 use bytes::Bytes;
-use rmp::encode::ByteBuf;
 
 /// A record: what is read and written again is the same, and not longer.
 pub fn record(bytes: &[u8]) {
@@ -12,30 +11,7 @@ pub fn record(bytes: &[u8]) {
         Ok(read) => read,
         Err(bad) => return assert!(bad.at <= bytes.len(), "{bad}"),
     };
-    let mut out = ByteBuf::with_capacity(bytes.len());
-    match &read.content {
-        Content::Event(event) => {
-            let fields = Fields {
-                entity: &event.entity,
-                id: event.id,
-                kind: &event.kind,
-                scope: &event.scope,
-                correlation: event.correlation,
-                causation: event.causation,
-                time: event.time,
-                payload: &event.payload,
-            };
-            record::put_event(&mut out, fields);
-            if let Some(key) = &event.key {
-                record::put_key(&mut out, key);
-            }
-        }
-        Content::Cursor { reader, position } => record::put_cursor(&mut out, reader, *position),
-    }
-    if let Some(digest) = read.digest {
-        record::put_digest(&mut out, digest);
-    }
-    let again = Bytes::from(out.into_vec());
+    let again = record::encode(&read);
     assert!(again.len() <= bytes.len(), "the shortest form is longer");
     match record::decode(&again) {
         Ok(again) => assert_eq!((again.content, again.digest), (read.content, read.digest)),

@@ -33,19 +33,7 @@ use rmp::encode::ByteBuf;
 /// [`Hash256::default`] for the entity's first. For readers who check a history by themselves.
 pub fn link(previous: &Hash256, event: &Event) -> Hash256 {
     let mut out = ByteBuf::with_capacity(event.payload.len() + 128);
-    record::put_event(
-        &mut out,
-        Fields {
-            entity: &event.entity,
-            id: event.id,
-            kind: &event.kind,
-            scope: &event.scope,
-            correlation: event.correlation,
-            causation: event.causation,
-            time: event.time,
-            payload: &event.payload,
-        },
-    );
+    record::put_event(&mut out, Fields::from(event));
     link_encoded(previous, out.as_slice())
 }
 

@@ -27,7 +27,7 @@
 //!
 //! A cursor is an array of two, reader (`str`) and position (`uint`), followed by the digest as above.
 
-use crate::log::api::{BadName, EventId, Hlc, Key, Name};
+use crate::log::api::{self, BadName, EventId, Hlc, Key, Name};
 use alloc::vec::Vec;
 use bytes::Bytes;
 use core::convert::Infallible;
@@ -90,6 +90,22 @@ pub(crate) struct Fields<'a> {
     pub(crate) causation: Option<EventId>,
     pub(crate) time: Hlc,
     pub(crate) payload: &'a [u8],
+}
+
+impl<'a> From<&'a Stored> for Fields<'a> {
+    fn from(event: &'a Stored) -> Fields<'a> {
+        let Stored { entity, id, kind, scope, correlation, causation, time, payload, .. } = event;
+        let (id, correlation, causation, time) = (*id, *correlation, *causation, *time);
+        Fields { entity, id, kind, scope, correlation, causation, time, payload }
+    }
+}
+
+impl<'a> From<&'a api::Event> for Fields<'a> {
+    fn from(event: &'a api::Event) -> Fields<'a> {
+        let api::Event { entity, id, kind, scope, correlation, causation, time, payload, .. } = event;
+        let (id, correlation, causation, time) = (*id, *correlation, *causation, *time);
+        Fields { entity, id, kind, scope, correlation, causation, time, payload }
+    }
 }
 
 /// Why bytes are no record.
@@ -403,6 +419,25 @@ impl UnitWriter {
             })
             .collect()
     }
+}
+
+/// A record as it was before it was decoded, if it was encoded canonically.
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) fn encode(record: &Record) -> Bytes {
+    let mut out = ByteBuf::new();
+    match &record.content {
+        Content::Event(event) => {
+            put_event(&mut out, Fields::from(event));
+            if let Some(keyed) = &event.key {
+                put_key(&mut out, keyed);
+            }
+        }
+        Content::Cursor { reader, position } => put_cursor(&mut out, reader, *position),
+    }
+    if let Some(digest) = record.digest {
+        put_digest(&mut out, digest);
+    }
+    Bytes::from(out.into_vec())
 }
 
 #[cfg(test)]

@@ -6,36 +6,6 @@ fn name(text: &str) -> Name {
     Name::new(text).unwrap()
 }
 
-fn encode(record: &Record) -> Bytes {
-    let mut writer = UnitWriter::new(0, 1);
-    match &record.content {
-        Content::Event(event) => {
-            put_event(
-                &mut writer.out,
-                Fields {
-                    entity: &event.entity,
-                    id: event.id,
-                    kind: &event.kind,
-                    scope: &event.scope,
-                    correlation: event.correlation,
-                    causation: event.causation,
-                    time: event.time,
-                    payload: &event.payload,
-                },
-            );
-            if let Some(keyed) = &event.key {
-                put_key(&mut writer.out, keyed);
-            }
-        }
-        Content::Cursor { reader, position } => put_cursor(&mut writer.out, reader, *position),
-    }
-    if let Some(digest) = record.digest {
-        put_digest(&mut writer.out, digest);
-    }
-    writer.end();
-    writer.finish().remove(0)
-}
-
 fn sample() -> Stored {
     Stored {
         entity: name("order-17"),

@@ -1,11 +1,12 @@
 //! Where events stand. This module decides what is kept in memory: everything of the segments that have no durable
-//! footer yet ([`Recent`]), and of each sealed segment a filter and the hashes of its ids, with some of the decoded footers in a bounded cache.
-//! It never asks the disk for anything. Invariant: the index is derived from the log; losing any of it loses speed.
+//! footer yet ([`Recent`]), and of each sealed segment a filter and the hashes of its ids, with some of the decoded
+//! footers in a bounded cache. It never asks the disk for anything. Invariant: the index is derived from the log;
+//! losing any of it loses speed.
 //!
 //! Memory of sealed segments: 9.5 to 12.5 bytes an event (8 for its id's hash; the filter: 12 bits each for id, foreign
 //! correlation and cause) and about 110 bytes a segment. The hashes are what an append pays for the promise that no id
-//! is used twice: without them, one id in a hundred would be looked up on the disk for each sealed segment. Only a segment whose footer could not be written or read keeps its whole index
-//! in memory until the next opening.
+//! is used twice: without them, one id in a hundred would be looked up on the disk for each sealed segment. Only a
+//! segment whose footer could not be written or read keeps its whole index in memory until the next opening.
 
 mod footer;
 mod recent;
