@@ -42,8 +42,9 @@ fn gist(report: &CheckReport<Toy>) -> (bool, u64, u64, u32, BTreeMap<&'static st
 
 #[test]
 fn threads_change_nothing() {
-    let named = scope("retries");
-    for recovery in [false, true] {
+    // One thread goes depth first, several go level by level.
+    for (name, recovery) in [("retries", false), ("retries", true), ("crashes", false)] {
+        let named = scope(name);
         let [one, two, three] = [1, 2, 3].map(|threads| {
             run_named::<ToySystem>(&named, &Limits { threads, recovery, ..Limits::default() })
         });

@@ -1,9 +1,11 @@
-//! The judge: a level-synchronous breadth-first search over a scope. Counterexamples and witnesses are shortest; the
-//! same scope gives the same result on any number of threads; a run that any limit cut is [`Verdict::Bounded`], never
-//! a proof. Visited states are kept as 64-bit fingerprints; live states only while they wait to be expanded.
+//! The judge: a level-synchronous breadth-first search over a scope, after a faster one that can only say that all is
+//! well ([`deep`]). Counterexamples and witnesses are shortest; the same scope gives the same result on any number of
+//! threads; a run that any limit cut is [`Verdict::Bounded`], never a proof. Visited states are kept as 64-bit
+//! fingerprints; live states only while they wait to be expanded.
 
 use super::{
-    CheckReport, Counterexample, Limits, Move, Recovery, Verdict,
+    CheckReport, Counterexample, Limits, Move, Path, Recovery, Verdict,
+    deep::{self, Whole},
     fingerprint::fingerprint,
     moves::{Graph, Next, Watch},
     path::{Parents, tell},
@@ -79,9 +81,15 @@ struct Explorer<'a, P: Protocol> {
 /// Explores a scope.
 pub fn explore<P: Protocol>(protocol: &Arc<P>, scope: &Scope<Req<P>>, limits: &Limits) -> CheckReport<P> {
     let skip_no_ops = scope.reductions.no_op_deliveries && !limits.recovery;
+    let graph = Graph { scope, skip_no_ops };
+    let began = Instant::now();
+    let free = limits.threads <= 1 && limits.depth == u32::MAX && limits.time.is_none() && !limits.recovery;
+    if free && let Some(whole) = deep::search(protocol, &graph, limits.states.min(u64::from(u32::MAX))) {
+        return whole.report(protocol, &graph, began);
+    }
     let explorer = Explorer {
         protocol,
-        graph: Graph { scope, skip_no_ops },
+        graph,
         limits,
         visited: Visited::new(),
         parents: Parents::default(),
@@ -91,12 +99,11 @@ pub fn explore<P: Protocol>(protocol: &Arc<P>, scope: &Scope<Req<P>>, limits: &L
         next: Vec::new(),
         stop: None,
     };
-    explorer.run()
+    explorer.run(began)
 }
 
 impl<P: Protocol> Explorer<'_, P> {
-    fn run(mut self) -> CheckReport<P> {
-        let began = Instant::now();
+    fn run(mut self, began: Instant) -> CheckReport<P> {
         let mut workers: Vec<Worker<P>> = (0..self.limits.threads.max(1)).map(|_| Worker::new()).collect();
         self.first();
         let (mut depth, mut peak, mut number) = (0, 1, 0u32);
@@ -129,10 +136,7 @@ impl<P: Protocol> Explorer<'_, P> {
         if let Verdict::Violated(found) = &verdict {
             depth = found.path.moves.len() as u32;
         }
-        let reached = self.marks.iter().map(|(mark, (state, step))| {
-            let moves = self.parents.moves_to(self.protocol, &self.graph, *state, Some(*step));
-            (*mark, tell(self.protocol, self.graph.scope, moves).0)
-        });
+        let reached = witnesses(self.protocol, &self.graph, &self.parents, &self.marks);
         let edges = self.recoveries.as_ref().map_or(0, Recoveries::bytes);
         let unique = self.visited.len() as u64;
         CheckReport {
@@ -144,9 +148,9 @@ impl<P: Protocol> Explorer<'_, P> {
             frontier_peak: peak as u64,
             table_bytes: (self.visited.bytes() + self.parents.bytes() + edges) as u64,
             resident: resident(),
-            collision: (unique as f64) * (unique as f64) / 2f64.powi(65),
+            collision: collision(unique),
             recovery,
-            reached: reached.collect(),
+            reached,
             missing: Vec::new(),
             pinned: None,
             elapsed: began.elapsed(),
@@ -334,6 +338,46 @@ fn flags<P: Protocol>(world: &World<P>, scope: &Scope<Req<P>>) -> u8 {
     let goal = if world.settled() { GOAL } else { 0 };
     let edge = if world.is_at_bound(scope) { EDGE } else { 0 };
     goal | edge
+}
+
+impl Whole {
+    fn report<P: Protocol>(self, protocol: &Arc<P>, graph: &Graph<'_, P>, began: Instant) -> CheckReport<P> {
+        CheckReport {
+            name: String::new(),
+            verdict: Verdict::Exhausted,
+            unique: self.unique,
+            generated: self.generated,
+            depth: self.depth,
+            frontier_peak: self.peak as u64,
+            table_bytes: self.bytes as u64,
+            resident: resident(),
+            collision: collision(self.unique),
+            recovery: None,
+            reached: witnesses(protocol, graph, &self.parents, &self.marks),
+            missing: Vec::new(),
+            pinned: None,
+            elapsed: began.elapsed(),
+        }
+    }
+}
+
+/// A shortest path to each mark.
+fn witnesses<P: Protocol>(
+    protocol: &Arc<P>,
+    graph: &Graph<'_, P>,
+    parents: &Parents,
+    marks: &BTreeMap<&'static str, (u32, u32)>,
+) -> BTreeMap<&'static str, Path<P>> {
+    let path = |state, step| {
+        let moves = parents.moves_to(protocol, graph, state, Some(step));
+        tell(protocol, graph.scope, moves).0
+    };
+    marks.iter().map(|(mark, (state, step))| (*mark, path(*state, *step))).collect()
+}
+
+/// The chance that two of so many states have one fingerprint.
+fn collision(unique: u64) -> f64 {
+    (unique as f64) * (unique as f64) / 2f64.powi(65)
 }
 
 /// The most memory that this process ever had.

@@ -5,6 +5,7 @@
 //! This module decides in which order states are looked at and what a run may conclude; what may happen in a state is
 //! the [`world`](crate::world)'s business, what must hold the [`Protocol`]'s.
 
+mod deep;
 mod explorer;
 mod fingerprint;
 mod moves;

@@ -94,30 +94,51 @@ impl<P: Protocol> Graph<'_, P> {
     /// Performs a move.
     #[inline]
     pub(super) fn next(&self, world: &World<P>, step: &Move<P>, watch: &mut Watch) -> Next<P> {
+        let Some(node) = self.may_be_no_op(step) else {
+            return self.perform(world.clone(), step, watch);
+        };
+        if world.host(node).node.is_none() {
+            return Next::Nothing;
+        }
+        match self.perform(world.clone(), step, watch) {
+            Next::State(next)
+                if !watch.acted
+                    && world.host(node).node == next.host(node).node
+                    && world.ghost() == next.ghost() =>
+            {
+                Next::Nothing
+            }
+            other => other,
+        }
+    }
+
+    /// Performs a move of a state that is needed no more.
+    #[inline]
+    pub(super) fn last(&self, world: World<P>, step: &Move<P>, watch: &mut Watch) -> Next<P> {
+        match self.may_be_no_op(step) {
+            Some(_) => self.next(&world, step, watch),
+            None => self.perform(world, step, watch),
+        }
+    }
+
+    /// The node whose step alone may turn out to be none.
+    fn may_be_no_op(&self, step: &Move<P>) -> Option<NodeId> {
+        match step {
+            Move::Do(Choice::Deliver(_, node, _) | Choice::Fire(node, _)) if self.skip_no_ops => Some(*node),
+            _ => None,
+        }
+    }
+
+    #[inline]
+    fn perform(&self, mut next: World<P>, step: &Move<P>, watch: &mut Watch) -> Next<P> {
         let Move::Do(choice) = step else {
-            let mut next = world.clone();
             next.tick(self.scope);
             return Next::State(next);
         };
-        let alone = match choice {
-            Choice::Deliver(_, node, _) | Choice::Fire(node, _) if self.skip_no_ops => Some(*node),
-            _ => None,
-        };
-        if alone.is_some_and(|node| world.host(node).node.is_none()) {
-            return Next::Nothing;
-        }
-        let mut next = world.clone();
         watch.acted = false;
         match next.apply_in(self.scope, choice, watch) {
             Err(violation) => Next::Broken(violation),
-            Ok(Applied::Done) => {
-                let same = |node| {
-                    !watch.acted
-                        && world.host(node).node == next.host(node).node
-                        && world.ghost() == next.ghost()
-                };
-                if alone.is_some_and(same) { Next::Nothing } else { Next::State(next) }
-            }
+            Ok(Applied::Done) => Next::State(next),
             Ok(Applied::Stale | Applied::Blocked) => Next::Nothing,
         }
     }

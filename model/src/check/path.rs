@@ -47,19 +47,39 @@ impl Parents {
         state: u32,
         last: Option<u32>,
     ) -> Vec<Move<P>> {
-        let mut world = World::start(Arc::clone(protocol), graph.scope);
-        let (mut choices, mut moves, mut watch) = (Vec::new(), Vec::new(), Watch::default());
-        let mut path = Vec::new();
-        for step in self.steps_to(state).into_iter().chain(last) {
-            let _ = graph.moves(&world, &mut choices, &mut moves);
-            let step = moves.swap_remove(step as usize);
-            if let Next::State(next) = graph.next(&world, &step, &mut watch) {
-                world = next;
-            }
-            path.push(step);
-        }
-        path
+        let steps = self.steps_to(state).into_iter().chain(last);
+        follow(protocol, graph, steps).0
     }
+
+    /// A state.
+    pub(super) fn world_at<P: Protocol>(
+        &self,
+        protocol: &Arc<P>,
+        graph: &Graph<'_, P>,
+        state: u32,
+    ) -> World<P> {
+        follow(protocol, graph, self.steps_to(state).into_iter()).1
+    }
+}
+
+/// Follows moves by their numbers: the moves, and where they lead.
+fn follow<P: Protocol>(
+    protocol: &Arc<P>,
+    graph: &Graph<'_, P>,
+    steps: impl Iterator<Item = u32>,
+) -> (Vec<Move<P>>, World<P>) {
+    let mut world = World::start(Arc::clone(protocol), graph.scope);
+    let (mut choices, mut moves, mut watch) = (Vec::new(), Vec::new(), Watch::default());
+    let mut path = Vec::new();
+    for step in steps {
+        let _ = graph.moves(&world, &mut choices, &mut moves);
+        let step = moves.swap_remove(step as usize);
+        if let Next::State(next) = graph.next(&world, &step, &mut watch) {
+            world = next;
+        }
+        path.push(step);
+    }
+    (path, world)
 }
 
 /// Performs moves on a world without a scope. The violation that they lead to, if any, judged after the last.
