@@ -5,6 +5,7 @@
 
 use crate::{
     catalog::Catalog,
+    minimise::{self, Shrunk},
     run::{Job, ScenarioJob, Worker},
     selftest,
     shell::fragile::{self, FragileSystem},
@@ -52,6 +53,17 @@ pub struct Hunt {
     pub cpu: f64,
     /// Other promises that were seen broken, and how often.
     pub others: BTreeMap<String, u64>,
+    /// What became of its failures when they were made smaller, if that was asked for.
+    pub shrunk: Vec<Shrinking>,
+}
+
+/// What became of a failure of a known bug.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Shrinking {
+    /// The failing run: a scenario and a seed.
+    pub of: String,
+    /// The scenario that is left, or why there is none.
+    pub end: Result<Shrunk, String>,
 }
 
 /// Every known bug.
@@ -68,7 +80,8 @@ pub fn candidates(catalog: &Catalog) -> Vec<Candidate> {
     of_systems.chain(of_driver).chain(of_harness).collect()
 }
 
-/// Switches a bug on and hunts it until it is caught or the time is used up. To be called once in a process.
+/// Switches a bug on and hunts it until it is caught or the time is used up. To be called once in a process. `shrink`:
+/// makes the failure of a system's bug smaller, for so much processor time. `scenarios`: those to begin with.
 ///
 /// # Errors
 /// The system is not in the catalog.
@@ -77,18 +90,10 @@ pub fn hunt(
     candidate: &Candidate,
     scenarios: Vec<Box<dyn Job>>,
     budget: Duration,
+    shrink: Option<Duration>,
 ) -> Result<Hunt, String> {
     (candidate.activate)();
-    let mut hunt = Hunt {
-        of: candidate.of.into(),
-        mutant: candidate.about.name.into(),
-        intended: candidate.about.kills.into(),
-        caught: false,
-        by: None,
-        seeds: 0,
-        cpu: 0.0,
-        others: BTreeMap::new(),
-    };
+    let mut hunt = Hunt::of(candidate);
     if candidate.of == HARNESS {
         hunt.self_tests(candidate.about.kills);
     } else if candidate.of == DRIVER {
@@ -97,9 +102,12 @@ pub fn hunt(
         let jobs =
             scenarios.into_iter().filter(|job| job.system() == candidate.of && job.must_break().is_none());
         let swarm = catalog.find(candidate.of)?.swarm();
-        hunt.runs(&jobs.collect::<Vec<_>>(), &*swarm, budget);
+        hunt.runs(&jobs.collect::<Vec<_>>(), &*swarm, budget, shrink);
     }
-    hunt.cpu = cpu().as_secs_f64();
+    // Shrinking is no part of the hunt.
+    if hunt.shrunk.is_empty() {
+        hunt.cpu = cpu().as_secs_f64();
+    }
     Ok(hunt)
 }
 
@@ -108,7 +116,25 @@ const SCENARIO_SEEDS: u64 = 20;
 /// The time is looked at after so many runs.
 const LOOK_EVERY: u64 = 16;
 
+/// How failures of random plans are called.
+pub const RANDOM_PLAN: &str = "random plan";
+
 impl Hunt {
+    /// A hunt that has not begun.
+    pub fn of(candidate: &Candidate) -> Hunt {
+        Hunt {
+            of: candidate.of.into(),
+            mutant: candidate.about.name.into(),
+            intended: candidate.about.kills.into(),
+            caught: false,
+            by: None,
+            seeds: 0,
+            cpu: 0.0,
+            others: BTreeMap::new(),
+            shrunk: Vec::new(),
+        }
+    }
+
     fn self_tests(&mut self, intended: &str) {
         for test in selftest::all() {
             let Err(seen) = (test.check)() else { continue };
@@ -141,22 +167,42 @@ impl Hunt {
         Ok(())
     }
 
-    fn runs(&mut self, scenarios: &[Box<dyn Job>], swarm: &dyn Job, budget: Duration) {
+    fn runs(
+        &mut self,
+        scenarios: &[Box<dyn Job>],
+        swarm: &dyn Job,
+        budget: Duration,
+        shrink: Option<Duration>,
+    ) {
         for job in scenarios {
             let mut worker = job.worker();
             let seeds = if job.is_certain() { 1 } else { SCENARIO_SEEDS };
             for seed in job.seed()..job.seed().saturating_add(seeds) {
                 if self.shows(&mut *worker, &**job, seed) {
+                    self.shrink(&mut *worker, &**job, seed, shrink);
                     return;
                 }
             }
         }
         let mut worker = swarm.worker();
         for seed in 1.. {
-            if self.shows(&mut *worker, swarm, seed) || seed.is_multiple_of(LOOK_EVERY) && cpu() >= budget {
+            if self.shows(&mut *worker, swarm, seed) {
+                self.shrink(&mut *worker, swarm, seed, shrink);
+                return;
+            }
+            if seed.is_multiple_of(LOOK_EVERY) && cpu() >= budget {
                 return;
             }
         }
+    }
+
+    fn shrink(&mut self, worker: &mut dyn Worker, job: &dyn Job, seed: u64, within: Option<Duration>) {
+        self.cpu = cpu().as_secs_f64();
+        let Some(cpu) = within else { return };
+        let of = whose(job, seed);
+        let mut options = minimise::Options { cpu, progress: &mut |_| () };
+        let end = worker.shrink(seed, &of, &mut options).map(|(shrunk, _)| shrunk);
+        self.shrunk.push(Shrinking { of, end });
     }
 
     /// Whether this run shows the bug by the promise that it is meant to break.
@@ -167,10 +213,14 @@ impl Hunt {
             *self.others.entry(violation.promise.to_owned()).or_default() += 1;
             return false;
         }
-        let whose = if job.is_swarm() { "random plan" } else { job.name() };
-        (self.caught, self.by) = (true, Some(format!("{whose}, seed {seed}")));
+        (self.caught, self.by) = (true, Some(whose(job, seed)));
         true
     }
+}
+
+fn whose(job: &dyn Job, seed: u64) -> String {
+    let whose = if job.is_swarm() { RANDOM_PLAN } else { job.name() };
+    format!("{whose}, seed {seed}")
 }
 
 /// Processor time of this process; where the system does not say, the time since it first asked.

@@ -7,6 +7,7 @@ pub mod catalog;
 pub mod command;
 pub mod engine;
 pub mod gate;
+pub mod minimise;
 pub mod mutants;
 mod pane;
 pub mod plan;

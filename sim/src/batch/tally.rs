@@ -27,6 +27,7 @@ pub struct Finding {
 /// What the runs of one lane have come to.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
+    system: &'static str,
     must_break: Option<String>,
     /// Runs.
     pub runs: u64,
@@ -51,7 +52,7 @@ pub struct Tally {
 impl Tally {
     /// No run yet.
     pub(super) fn new(job: &dyn Job) -> Tally {
-        Tally { must_break: job.must_break().map(str::to_owned), ..Tally::default() }
+        Tally { system: job.system(), must_break: job.must_break().map(str::to_owned), ..Tally::default() }
     }
 
     /// Adds a run.
@@ -67,7 +68,7 @@ impl Tally {
         }
         self.failures += 1;
         let finding = Finding { seed: outcome.seed, violation, times: 1 };
-        self.find(Signature::of(&finding.violation), finding);
+        self.find(Signature::of(self.system, &finding.violation), finding);
     }
 
     /// Adds a run that was not the same the second time.

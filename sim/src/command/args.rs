@@ -70,6 +70,9 @@ pub(super) struct Batch {
     /// With --twice: another build of this command that must give equal runs too
     #[arg(long, value_name = "PROGRAM", requires = "twice")]
     pub(super) other_build: Option<PathBuf>,
+    /// Processor time for making each kind of failure smaller; 0s: leave them as they are
+    #[arg(long, value_name = "T", value_parser = time, default_value = "10s")]
+    pub(super) shrink: Duration,
     /// Print one JSON document instead of text
     #[arg(long)]
     pub(super) json: bool,
@@ -227,6 +230,10 @@ pub(super) struct Mutants {
     /// Processes at a time [default: one for each core]
     #[arg(long, value_name = "J", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(super) jobs: Option<u16>,
+    /// Make the failures smaller too, and say how small they get and whether they still fail: that of the first shipped
+    /// scenario that fails and that of the first random plan
+    #[arg(long)]
+    pub(super) shrink: bool,
     /// Print one JSON document instead of text
     #[arg(long)]
     pub(super) json: bool,
@@ -241,6 +248,12 @@ pub(super) struct Hunt {
     /// Processor time
     #[arg(long, value_name = "T", value_parser = time, default_value = "60s")]
     pub(super) cpu: Duration,
+    /// Make the failure smaller too, for so much processor time
+    #[arg(long, value_name = "T", value_parser = time)]
+    pub(super) shrink: Option<Duration>,
+    /// Leave out the shipped scenarios
+    #[arg(long)]
+    pub(super) plans: bool,
 }
 
 fn time(text: &str) -> Result<Duration, String> {

@@ -3,7 +3,8 @@
 use super::{Context, Refused, Verdict, args, twin};
 use crate::{
     batch::{self, Lane, Options, Progress, Results},
-    report::{Report, Rules, summary},
+    minimise,
+    report::{Report, Rules, Shrinker, grouped, summary},
     run::Job,
 };
 use indicatif::{ProgressBar, ProgressStyle};
@@ -72,7 +73,12 @@ fn perform(context: &mut Context<'_>, lanes: &[Lane], args: &args::Batch) -> Res
     let files = context.place.failures();
     let enough = lanes.iter().zip(&results.tallies).filter(|(lane, _)| lane.job.is_swarm());
     let marks = args.shard.is_none() && enough.clone().all(|(_, tally)| tally.runs >= ENOUGH_SEEDS);
-    let mut report = Report::of(lanes, &options, &results, Rules { marks }, Some(&files));
+    let bar = bar_of_work(args.shrink);
+    let show = |progress| show_work(&bar, progress);
+    let mut shrinker = Shrinker::new(args.shrink, &show);
+    let shrinker = (!args.shrink.is_zero()).then_some(&mut shrinker);
+    let mut report = Report::of(lanes, &options, &results, Rules { marks }, Some(&files), shrinker);
+    bar.finish_and_clear();
     if args.twice {
         report.reasons.extend(twins(lanes, &results, args)?);
     }
@@ -116,7 +122,6 @@ fn bar(lanes: &[Lane], options: &Options) -> ProgressBar {
 }
 
 fn show(bar: &ProgressBar, options: &Options, progress: Progress) {
-    use crate::report::grouped;
     let Progress { runs, events, failures, elapsed } = progress;
     bar.set_position(if options.time.is_some() { elapsed.as_millis() as u64 } else { runs });
     let rate = (events as f64 / elapsed.as_secs_f64().max(1e-9)) as u64;
@@ -127,4 +132,21 @@ fn show(bar: &ProgressBar, options: &Options, progress: Progress) {
         grouped(events),
         grouped(rate)
     ));
+}
+
+/// A bar for the making smaller of failures, filled once for each of them.
+fn bar_of_work(cpu: Duration) -> ProgressBar {
+    if !std::io::stderr().is_terminal() || cpu.is_zero() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new(cpu.as_millis() as u64);
+    let style = ProgressStyle::with_template("{bar:30} {msg}");
+    // The template is a constant that is known to be sound; without a style there is still a bar.
+    style.map_or(bar.clone(), |style| bar.with_style(style))
+}
+
+fn show_work(bar: &ProgressBar, progress: minimise::Progress) {
+    let minimise::Progress { spent, runs, lines, .. } = progress;
+    bar.set_position(spent.as_millis() as u64);
+    bar.set_message(format!("making a failure smaller: {lines} lines, {} runs", grouped(runs)));
 }

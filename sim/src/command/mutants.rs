@@ -2,7 +2,10 @@
 //! mutants in its build it has itself built with them first.
 
 use super::{Context, Refused, Verdict, args, twin};
-use crate::gate::{self, Candidate, Hunt};
+use crate::{
+    gate::{self, Candidate, Hunt, Shrinking},
+    minimise::{self, Shrunk},
+};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::{
     collections::VecDeque,
@@ -52,8 +55,13 @@ pub(super) fn mutants(context: &mut Context<'_>, args: &args::Mutants) -> Result
             "\n{caught} of {} mutants caught by the intended promise, in {seconds} s",
             hunts.len()
         )?;
+        if args.shrink {
+            write!(context.out, "\n{}", sizes(&hunts))?;
+        }
     }
-    Ok(if hunts.iter().all(|hunt| hunt.caught) { Verdict::Passed } else { Verdict::Failed })
+    let replays = |one: &Shrinking| one.end.as_ref().is_ok_and(|shrunk| shrunk.replays);
+    let right = |hunt: &Hunt| hunt.caught && hunt.shrunk.iter().all(replays);
+    Ok(if hunts.iter().all(right) { Verdict::Passed } else { Verdict::Failed })
 }
 
 /// Hunts one, in this process, and prints what became of it.
@@ -65,11 +73,11 @@ pub(super) fn hunt(context: &mut Context<'_>, args: &args::Hunt) -> Result<Verdi
     let named = |candidate: &&Candidate| candidate.of == args.of && candidate.about.name == args.mutant;
     let candidate = candidates.iter().find(named).ok_or_else(|| format!("no mutant {}", args.mutant))?;
     let mut scenarios = Vec::new();
-    for one in context.place.shipped()? {
+    for one in if args.plans { Vec::new() } else { context.place.shipped()? } {
         let (name, bytes) = context.place.scenario(&one.name)?;
         scenarios.push(context.catalog.read(&name, &bytes)?);
     }
-    let hunt = gate::hunt(context.catalog, candidate, scenarios, args.cpu)?;
+    let hunt = gate::hunt(context.catalog, candidate, scenarios, args.cpu, args.shrink)?;
     let line = serde_json::to_string(&hunt).map_err(|e| format!("the result is no JSON: {e}"))?;
     writeln!(context.out, "{line}")?;
     Ok(Verdict::Passed)
@@ -123,7 +131,7 @@ fn hunt_all(wanted: &[Candidate], args: &args::Mutants, program: &Path) -> Resul
             let Some((nth, candidate)) = next else { break };
             let left = end.saturating_duration_since(Instant::now());
             bar.set_message(candidate.about.name);
-            let hunt = ask(program, candidate, args.cpu.min(left));
+            let hunt = ask(program, candidate, args.cpu.min(left), args.shrink);
             done.lock().unwrap_or_else(PoisonError::into_inner).push((nth, hunt));
             bar.inc(1);
         }
@@ -140,12 +148,44 @@ fn hunt_all(wanted: &[Candidate], args: &args::Mutants, program: &Path) -> Resul
     Ok(hunts?)
 }
 
-fn ask(program: &Path, candidate: &Candidate, cpu: Duration) -> Result<Hunt, String> {
+/// Hunts one. To be shrunk are the failure of the first shipped scenario that shows it and that of the first random plan.
+fn ask(program: &Path, candidate: &Candidate, cpu: Duration, shrink: bool) -> Result<Hunt, String> {
+    let mut hunt = ask_once(program, candidate, cpu, shrink, false)?;
+    let by_scenario = hunt.shrunk.iter().any(|shrunk| !shrunk.of.starts_with(gate::RANDOM_PLAN));
+    // Under random plans that the gate would not have run, a bug may let a machine spin for ever in a single step: then
+    // there is no failure to be shrunk.
+    if by_scenario && ask_once(program, candidate, cpu, false, true).is_ok_and(|plans| plans.caught) {
+        hunt.shrunk.extend(ask_once(program, candidate, cpu, shrink, true)?.shrunk);
+    }
+    Ok(hunt)
+}
+
+fn ask_once(
+    program: &Path,
+    candidate: &Candidate,
+    cpu: Duration,
+    shrink: bool,
+    plans: bool,
+) -> Result<Hunt, String> {
     let Candidate { of, about, .. } = candidate;
     let mut command = Command::new(program);
     command.args(["hunt", of, about.name, "--cpu"]).arg(format!("{}s", cpu.as_secs().max(1)));
-    let answer = command.stdin(Stdio::null()).output();
-    let answer = answer.map_err(|e| format!("{} does not run: {e}", program.display()))?;
+    if shrink {
+        command.arg("--shrink").arg(format!("{}s", minimise::CPU.as_secs()));
+    }
+    command.args(plans.then_some("--plans"));
+    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let mut child = child.map_err(|e| format!("{} does not run: {e}", program.display()))?;
+    if plans {
+        let end = Instant::now() + (cpu + minimise::CPU) * 3;
+        while child.try_wait().is_ok_and(|status| status.is_none()) && Instant::now() < end {
+            thread::sleep(Duration::from_millis(10));
+        }
+        // It may have come to its end just now.
+        let _ = child.kill();
+    }
+    let answer = child.wait_with_output();
+    let answer = answer.map_err(|e| format!("the hunt for {} cannot be heard: {e}", about.name))?;
     serde_json::from_slice(&answer.stdout).map_err(|_| {
         let words = String::from_utf8_lossy(&answer.stderr);
         format!("the hunt for {} ended without a result ({}): {}", about.name, answer.status, words.trim())
@@ -180,6 +220,54 @@ fn table(hunts: &[Hunt]) -> String {
         let sign = if hunt.caught { '✓' } else { '✗' };
         text.push_str(&format!("{sign} {mutant:<wide$}  {intended:<promises$}  {what}\n"));
     }
+    text
+}
+
+/// How small failures became: each, and all together.
+fn sizes(hunts: &[Hunt]) -> String {
+    let all: Vec<(&Hunt, &Shrinking)> =
+        hunts.iter().flat_map(|hunt| hunt.shrunk.iter().map(move |shrunk| (hunt, shrunk))).collect();
+    let wide = all.iter().map(|(hunt, _)| hunt.mutant.len()).max().unwrap_or(0);
+    let mut text =
+        "failures made smaller (lines: what happens and what is expected, without the header)\n".to_owned();
+    for (Hunt { mutant, .. }, Shrinking { of, end }) in &all {
+        let line = match end {
+            Ok(Shrunk { lines, from_steps, seconds, minimal, certain, replays, replay_seconds, .. }) => {
+                let sign = if *replays { '✓' } else { '✗' };
+                let cut = if *minimal { "" } else { ", time ran out" };
+                let chance = if *certain { "" } else { ", names a seed" };
+                let again = if *replays {
+                    format!("replays in {:.0} ms", replay_seconds * 1e3)
+                } else {
+                    "DOES NOT REPLAY".into()
+                };
+                format!(
+                    "{sign} {mutant:<wide$}  {from_steps:>9} steps to {lines:>2} lines in {seconds:>4.1} s, {again}{cut}{chance}  ({of})"
+                )
+            }
+            Err(why) => format!("✗ {mutant:<wide$}  NOT SHRUNK: {why}  ({of})"),
+        };
+        text.push_str(&line);
+        text.push('\n');
+    }
+    let done: Vec<&Shrunk> = all
+        .iter()
+        .filter_map(|(_, shrinking)| shrinking.end.as_ref().ok())
+        .filter(|one| one.replays)
+        .collect();
+    text.push_str(&format!("\n{} of {} failures replay from a scenario", done.len(), all.len()));
+    let part = |values: &mut Vec<f64>, percent: usize| {
+        values.sort_by(f64::total_cmp);
+        values.get((values.len() * percent / 100).min(values.len().saturating_sub(1))).copied().unwrap_or(0.0)
+    };
+    let mut lines: Vec<f64> = done.iter().map(|one| one.lines as f64).collect();
+    let mut seconds: Vec<f64> = done.iter().map(|one| one.seconds).collect();
+    let certain = done.iter().filter(|one| one.certain).count();
+    text.push_str(&format!(
+        ", {certain} of them without chance; lines: median {}, 95th percentile {}, most {}; seconds: median {:.2}, 95th percentile {:.2}, most {:.2}\n",
+        part(&mut lines, 50), part(&mut lines, 95), part(&mut lines, 100),
+        part(&mut seconds, 50), part(&mut seconds, 95), part(&mut seconds, 100),
+    ));
     text
 }
 

@@ -132,7 +132,7 @@ fn fault(profile: &Profile, key: Key, what: &DiskOp) -> Option<Fault> {
     Some(Fault::Of(kind))
 }
 
-pub(super) fn kind(what: &DiskOp) -> OpKind {
+pub(crate) fn kind(what: &DiskOp) -> OpKind {
     match what {
         DiskOp::Write { .. } => OpKind::Write,
         DiskOp::Read { .. } => OpKind::Read,

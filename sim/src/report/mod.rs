@@ -3,9 +3,11 @@
 //! reported as what it is.
 
 mod files;
+mod smaller;
 mod text;
 
 pub use files::Files;
+pub use smaller::{Shrinker, SmallerReport};
 pub(crate) use text::grouped;
 pub use text::{failure, summary};
 
@@ -91,6 +93,8 @@ pub struct FindingReport {
     pub replay: String,
     /// Whether a run in a thread of its own failed in the same way.
     pub confirmed: bool,
+    /// What is left of it when it is made smaller, if that was asked for.
+    pub smaller: Option<SmallerReport>,
 }
 
 /// One step that takes part in a contradiction.
@@ -112,17 +116,20 @@ pub struct Rules {
 }
 
 impl Report {
-    /// Puts together what a batch has shown. Findings are confirmed, and written to `files`, if there is a place.
+    /// Puts together what a batch has shown. Findings are confirmed, made smaller, if there is somebody to do it, and
+    /// written to `files`, if there is a place.
     pub fn of(
         lanes: &[Lane],
         options: &Options,
         results: &Results,
         rules: Rules,
         files: Option<&Files>,
+        mut shrinker: Option<&mut Shrinker<'_>>,
     ) -> Report {
         let all = lanes.iter().zip(&results.tallies);
-        let reports: Vec<LaneReport> =
-            all.map(|(lane, tally)| lane_report(lane, tally, rules, files)).collect();
+        let reports: Vec<LaneReport> = all
+            .map(|(lane, tally)| lane_report(lane, tally, rules, files, shrinker.as_deref_mut()))
+            .collect();
         let reasons = reports.iter().zip(&results.tallies).zip(lanes);
         let reasons = reasons.flat_map(|((report, tally), lane)| reasons_of(report, tally, lane)).collect();
         Report {
@@ -142,7 +149,13 @@ impl Report {
     }
 }
 
-fn lane_report(lane: &Lane, tally: &Tally, rules: Rules, files: Option<&Files>) -> LaneReport {
+fn lane_report(
+    lane: &Lane,
+    tally: &Tally,
+    rules: Rules,
+    files: Option<&Files>,
+    mut shrinker: Option<&mut Shrinker<'_>>,
+) -> LaneReport {
     let job = &*lane.job;
     let must = job.must_reach();
     let ruled = rules.marks || !job.is_swarm();
@@ -155,14 +168,17 @@ fn lane_report(lane: &Lane, tally: &Tally, rules: Rules, files: Option<&Files>) 
     let findings = tally.findings.iter().map(|(signature, finding)| {
         let seed = finding.seed;
         let again = host::fresh(|| job.worker().replay(seed, &How::default()));
-        let (replay, confirmed) = match again {
+        let (file, confirmed) = match again {
             Ok(again) => {
-                let file = files.and_then(|files| files.write(job, seed, &again));
                 let same = again.outcome.violation.as_ref() == Some(&finding.violation);
-                (text::repro(job, seed, file.as_deref()), same)
+                (files.and_then(|files| files.write(job, seed, &again)), same)
             }
-            Err(_) => (text::repro(job, seed, None), false),
+            Err(_) => (None, false),
         };
+        let smaller = shrinker.as_deref_mut().filter(|_| confirmed);
+        let smaller = smaller.map(|shrinker| shrinker.shrink(job, seed, signature, file.as_deref()));
+        let short = smaller.as_ref().and_then(SmallerReport::file);
+        let replay = text::repro(job, seed, short.or(file.as_deref()));
         FindingReport {
             promise: signature.promise,
             what: finding.violation.what.clone(),
@@ -171,6 +187,7 @@ fn lane_report(lane: &Lane, tally: &Tally, rules: Rules, files: Option<&Files>) 
             evidence: evidence(&finding.violation),
             replay,
             confirmed,
+            smaller,
         }
     });
     LaneReport {

@@ -1,6 +1,6 @@
 //! What a batch has shown, for people at a terminal.
 
-use super::{FindingReport, LaneReport, Report, at};
+use super::{FindingReport, LaneReport, Report, SmallerReport, at};
 use crate::run::Job;
 use std::{fmt::Write, path::Path};
 
@@ -18,16 +18,25 @@ pub fn failure(lane: &LaneReport, finding: &FindingReport) -> String {
     let mut text = String::new();
     let whose = if lane.swarm { "system" } else { "scenario" };
     let _ = write!(text, "✗ {}   {whose} {}, seed {}", finding.promise, lane.name, finding.seed);
-    let _ = match finding.times {
-        1 => writeln!(text),
-        times => writeln!(text, "   and {} more", times - 1),
-    };
-    for line in finding.what.lines() {
+    if finding.times > 1 {
+        let _ = write!(text, "   and {} more", grouped(finding.times - 1));
+    }
+    let smaller = finding.smaller.as_ref();
+    let _ = writeln!(
+        text,
+        "{}",
+        smaller.map_or_else(String::new, |smaller| format!("   {}", smaller.headline()))
+    );
+    // The short run bears witness in the long one's place.
+    let short = smaller.and_then(SmallerReport::scenario);
+    let (what, steps) =
+        short.map_or((&finding.what, &finding.evidence), |short| (&short.what, &short.evidence));
+    for line in what.lines() {
         let _ = writeln!(text, "  {line}");
     }
-    let times: Vec<String> = finding.evidence.iter().map(|e| format!("at {}", at(e.nanos))).collect();
+    let times: Vec<String> = steps.iter().map(|e| format!("at {}", at(e.nanos))).collect();
     let wide = times.iter().map(String::len).max().unwrap_or(0);
-    for (time, evidence) in times.iter().zip(&finding.evidence) {
+    for (time, evidence) in times.iter().zip(steps) {
         let _ = writeln!(text, "  {time:<wide$}  step {}: {}", evidence.step, evidence.what);
     }
     if !finding.confirmed {
@@ -35,6 +44,9 @@ pub fn failure(lane: &LaneReport, finding: &FindingReport) -> String {
             text,
             "  It did not come again in a thread of its own: something outside the seed decides."
         );
+    }
+    if let Some(short) = short {
+        let _ = writeln!(text, "\n{}\n", short.plain().trim_end());
     }
     let _ = writeln!(text, "  replay  {}", finding.replay);
     text

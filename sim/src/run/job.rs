@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     engine::{self, Engine, Finished, Limits, Watch},
+    minimise,
     plan::{self, Rooted},
     real, shell,
     support::{self, Kind},
@@ -75,6 +76,20 @@ pub trait Worker {
     /// Runs one seed and keeps each link of its chain.
     fn links(&mut self, seed: u64) -> (Outcome, Vec<(Seen, Chain)>);
 
+    /// Makes the failure of a seed as small as it gets.
+    ///
+    /// # Errors
+    /// The seed does not fail, or what fails cannot be said as text.
+    fn shrink(
+        &mut self,
+        seed: u64,
+        origin: &str,
+        options: &mut minimise::Options<'_>,
+    ) -> Result<Smaller, String> {
+        let _ = (seed, origin, options);
+        Err("what fails here has no text".into())
+    }
+
     /// Runs one seed, up to a step if one is named, and keeps what people want to see of it.
     fn replay(&mut self, seed: u64, how: &How<'_>) -> Result<Replay, String>;
 }
@@ -100,6 +115,9 @@ pub struct Replay {
     /// The state of the node that was asked for.
     pub inspected: Option<String>,
 }
+
+/// What has become of a failure, and how what is left of it fails.
+pub type Smaller = (minimise::Shrunk, Violation);
 
 /// Plans drawn from seeds.
 pub struct SwarmJob<S>(PhantomData<fn() -> S>);
@@ -324,6 +342,18 @@ impl<S: System> Worker for Runner<S> {
     fn links(&mut self, seed: u64) -> (Outcome, Vec<(Seen, Chain)>) {
         let (outcome, glance) = self.outcome(seed, Glance::keeping());
         (outcome, glance.links.unwrap_or_default())
+    }
+
+    fn shrink(
+        &mut self,
+        seed: u64,
+        origin: &str,
+        options: &mut minimise::Options<'_>,
+    ) -> Result<Smaller, String> {
+        self.prepare(seed, |_, Prepared { protocol, plan, .. }| {
+            let failing = Scenario { seed, ..plan.scenario.clone() };
+            minimise::shrink::<S>(&protocol, &failing, origin, options)
+        })?
     }
 
     fn replay(&mut self, seed: u64, how: &How<'_>) -> Result<Replay, String> {

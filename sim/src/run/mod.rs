@@ -6,8 +6,10 @@ pub mod host;
 mod job;
 mod outcome;
 pub(crate) mod panics;
+mod signature;
 mod watch;
 
 pub use compare::{Difference, compare};
-pub use job::{How, Job, Replay, ScenarioJob, SwarmJob, Worker};
-pub use outcome::{NEVER_PANICS, Outcome, Signature};
+pub use job::{How, Job, Replay, ScenarioJob, Smaller, SwarmJob, Worker};
+pub use outcome::{NEVER_PANICS, Outcome};
+pub use signature::Signature;

@@ -3,7 +3,6 @@
 use crate::engine::Marks;
 use onceward_core::Dur;
 use onceward_model::{trace::Chain, world::Violation};
-use std::fmt;
 
 /// The promise that every engine checks for every machine: no input makes it panic.
 pub const NEVER_PANICS: &str = "never-panics";
@@ -23,34 +22,4 @@ pub struct Outcome {
     pub chain: Chain,
     /// The interesting places that were reached.
     pub marks: Marks,
-}
-
-/// Which failures are taken for the same: those of one promise broken in the same words.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct Signature {
-    /// The broken promise.
-    pub promise: &'static str,
-    /// In what way, numbers left out.
-    pub what: String,
-}
-
-impl Signature {
-    /// The signature of a violation.
-    pub fn of(violation: &Violation) -> Signature {
-        let mut what = String::with_capacity(violation.what.len());
-        for c in violation.what.chars() {
-            match c {
-                '0'..='9' if what.ends_with('N') => {}
-                '0'..='9' => what.push('N'),
-                c => what.push(c),
-            }
-        }
-        Signature { promise: violation.promise, what }
-    }
-}
-
-impl fmt::Display for Signature {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.promise, self.what)
-    }
 }
