@@ -10,6 +10,7 @@ pub mod gate;
 pub mod minimise;
 pub mod mutants;
 mod pane;
+pub mod picture;
 pub mod plan;
 #[cfg(unix)]
 pub mod real;

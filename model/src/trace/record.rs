@@ -65,8 +65,8 @@ impl<P: Protocol> Recorder<P> {
         self.tried = Some(Tried { step: world.steps() + 1, at, line, call, taken: Vec::new() });
     }
 
-    /// What was announced last has ended, with this many steps of the world done.
-    fn settle(&mut self, done: u64) {
+    /// What was announced last has ended, with this many steps of the world done: it is kept if it was one of them.
+    pub fn settle(&mut self, done: u64) {
         if let Some(tried) = self.tried.take_if(|tried| tried.step <= done) {
             self.keep(tried);
         }

@@ -76,6 +76,9 @@ pub(super) struct Batch {
     /// Print one JSON document instead of text
     #[arg(long)]
     pub(super) json: bool,
+    /// Write the results as JUnit XML as well
+    #[arg(long, value_name = "FILE")]
+    pub(super) junit: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug, Default, ClapArgs)]
@@ -92,6 +95,9 @@ pub(super) struct Run {
     /// The first seed [default: that of the scenario, or 1]
     #[arg(long, value_name = "S")]
     pub(super) seed: Option<u64>,
+    /// Switch this known bug on first, as `cargo sim mutants` names it
+    #[arg(long, value_name = "MUTANT")]
+    pub(super) mutant: Option<String>,
     #[command(flatten)]
     pub(super) batch: Batch,
 }
@@ -116,6 +122,15 @@ pub(super) struct Replay {
     /// Show the state of this node at the end
     #[arg(long, value_name = "NODE")]
     pub(super) inspect: Option<String>,
+    /// Draw the run: nodes, messages and what each disk had not made durable, a line for each step
+    #[arg(long)]
+    pub(super) diagram: bool,
+    /// Write the run as a page for a browser
+    #[arg(long, value_name = "OUT")]
+    pub(super) html: Option<PathBuf>,
+    /// Switch this known bug on first, as `cargo sim mutants` names it
+    #[arg(long, value_name = "MUTANT")]
+    pub(super) mutant: Option<String>,
     /// Print the verdict alone
     #[arg(long)]
     pub(super) quiet: bool,

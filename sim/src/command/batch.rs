@@ -1,14 +1,21 @@
 //! Batches: what is run, under which seeds, and what is shown meanwhile and afterwards.
 
-use super::{Context, Refused, Verdict, args, twin};
+use super::{Context, Refused, Verdict, args, mutants, twin};
 use crate::{
     batch::{self, Lane, Options, Progress, Results},
     minimise,
-    report::{Report, Rules, Shrinker, grouped, summary},
+    report::{Report, Rules, Shrinker, annotations, grouped, job_summary, junit, summary},
     run::Job,
 };
 use indicatif::{ProgressBar, ProgressStyle};
-use std::{io::IsTerminal, thread, time::Duration};
+use std::{
+    env,
+    fs::{self, File},
+    io::{self, IsTerminal, Write},
+    path::Path,
+    thread,
+    time::Duration,
+};
 
 /// How long the default batch takes.
 const DEFAULT_TIME: Duration = Duration::from_secs(60);
@@ -35,6 +42,9 @@ pub(super) fn default(context: &mut Context<'_>, args: &args::Batch) -> Result<V
 
 /// What is asked for.
 pub(super) fn run(context: &mut Context<'_>, args: &args::Run) -> Result<Verdict, Refused> {
+    if let Some(verdict) = mutants::activate(context, args.mutant.as_deref())? {
+        return Ok(verdict);
+    }
     let seeds = args.seeds.or(if args.batch.time.is_some() { None } else { Some(RUN_SEEDS) });
     let mut jobs = Vec::new();
     for wanted in &args.scenarios {
@@ -89,7 +99,30 @@ fn perform(context: &mut Context<'_>, lanes: &[Lane], args: &args::Batch) -> Res
     } else {
         write!(context.out, "\n{}", summary(&report))?;
     }
+    tell_ci(context, &report, args)?;
     Ok(if report.passed() { Verdict::Passed } else { Verdict::Failed })
+}
+
+/// Writes what machines that build and test want to know.
+fn tell_ci(context: &mut Context<'_>, report: &Report, args: &args::Batch) -> Result<(), Refused> {
+    if let Some(file) = &args.junit {
+        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let write =
+            || folder.map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(file, junit(report)));
+        write().map_err(|e| format!("{} cannot be written: {e}", file.display()))?;
+    }
+    if env::var_os("GITHUB_ACTIONS").is_some_and(|set| set == "true") {
+        let text = annotations(report);
+        // A JSON document on standard output stays one.
+        if args.json { write!(io::stderr(), "{text}")? } else { write!(context.out, "{text}")? }
+    }
+    if let Some(file) = env::var_os("GITHUB_STEP_SUMMARY").filter(|file| !file.is_empty()) {
+        let file = Path::new(&file);
+        let open = File::options().append(true).create(true).open(file);
+        open.and_then(|mut file| file.write_all(job_summary(report).as_bytes()))
+            .map_err(|e| format!("{} cannot be written: {e}", file.display()))?;
+    }
+    Ok(())
 }
 
 /// The first seeds of each lane in a fresh process, and in another build if there is one.

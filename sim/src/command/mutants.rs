@@ -83,6 +83,21 @@ pub(super) fn hunt(context: &mut Context<'_>, args: &args::Hunt) -> Result<Verdi
     Ok(Verdict::Passed)
 }
 
+/// Switches a known bug on for this process; a verdict if the same command has been carried out in a build with mutants.
+pub(super) fn activate(context: &Context<'_>, name: Option<&str>) -> Result<Option<Verdict>, Refused> {
+    let Some(name) = name else { return Ok(None) };
+    let mutants: Vec<_> = context.catalog.all().flat_map(|subject| subject.mutants()).collect();
+    let Some(mutant) = mutants.iter().find(|mutant| mutant.about.name == name) else {
+        let names = mutants.iter().map(|mutant| mutant.about.name);
+        return Err(onceward_model::scenario::unknown("mutant", name, names).into());
+    };
+    if !HAS_MUTANTS {
+        return rebuild().map(Some);
+    }
+    (mutant.activate)();
+    Ok(None)
+}
+
 /// The same command, built with mutants.
 fn rebuild() -> Result<Verdict, Refused> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());

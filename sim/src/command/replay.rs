@@ -1,35 +1,50 @@
 //! One run again, step by step.
 
-use super::{Context, Refused, Verdict, args};
+use super::{Context, Refused, Verdict, args, mutants};
 use crate::{
+    picture::{self, Style},
     real::Seat,
     report::at,
-    run::{How, Job, host},
+    run::{How, Job, Outcome, host},
 };
 use onceward_core::NodeId;
 use onceward_model::{
     scenario,
     trace::{self, Trace},
 };
-use std::path::Path;
+use std::{
+    env, fs,
+    io::{self, IsTerminal},
+    path::Path,
+};
 
 pub(super) fn replay(context: &mut Context<'_>, args: &args::Replay) -> Result<Verdict, Refused> {
+    if let Some(verdict) = mutants::activate(context, args.mutant.as_deref())? {
+        return Ok(verdict);
+    }
     if Path::new(&args.what).extension().is_some_and(|end| end == "trace") {
+        if args.diagram || args.html.is_some() {
+            return Err(Refused(
+                "a trace has no states: draw the scenario or the seed that it came from".into(),
+            ));
+        }
         return perform(context, &args.what);
     }
     let (job, seed) = what(context, args)?;
     let how = How { until: args.until, inspect: args.inspect.as_deref() };
     if matches!(args.engine, args::Engine::Shell | args::Engine::Real)
-        && (how.until.is_some() || how.inspect.is_some())
+        && (how.until.is_some() || how.inspect.is_some() || args.diagram || args.html.is_some())
     {
         return Err(Refused(
-            "--until and --inspect need an engine whose machines can be stopped at a step: loop or check"
+            "--until, --inspect, --diagram and --html need an engine whose machines can be stopped at a step and \
+             looked into: loop or check"
                 .into(),
         ));
     }
     let run = host::fresh(|| job.worker_in(args.engine.into())?.replay(seed, &how))?;
     context.headline()?;
-    if !args.quiet {
+    draw(context, args, &*job, &run.outcome)?;
+    if !args.quiet && !args.diagram {
         writeln!(context.out, "\n{}\n{}", run.plan.trim_end(), steps(&run.trace).trim_end())?;
     }
     if let Some(state) = &run.inspected {
@@ -67,6 +82,64 @@ pub(super) fn replay(context: &mut Context<'_>, args: &args::Replay) -> Result<V
         return Ok(Verdict::Passed);
     }
     Ok(Verdict::Failed)
+}
+
+/// Draws the run, as a diagram or as a page, if that is asked for.
+fn draw(
+    context: &mut Context<'_>,
+    args: &args::Replay,
+    job: &dyn Job,
+    outcome: &Outcome,
+) -> Result<(), Refused> {
+    if !args.diagram && args.html.is_none() {
+        return Ok(());
+    }
+    let again = again(args);
+    let taken = host::fresh(|| {
+        picture::take(job, &mut *job.worker_in(args.engine.into())?, outcome, args.until, &again)
+    })?;
+    if args.diagram {
+        let terminal = io::stdout().is_terminal();
+        let colour = terminal && env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
+        let style = Style { width: if terminal { width() } else { PAPER }, colour };
+        write!(context.out, "\n{}", picture::diagram(&taken, style))?;
+    }
+    if let Some(file) = &args.html {
+        let page = picture::page(&taken)?;
+        fs::write(file, page).map_err(|e| format!("{} cannot be written: {e}", file.display()))?;
+        writeln!(context.out, "\npicture  {}", file.display())?;
+    }
+    Ok(())
+}
+
+/// The command that performs the same run.
+fn again(args: &args::Replay) -> String {
+    let mut words = vec!["cargo sim replay".to_owned(), quoted(&args.what)];
+    words.extend(args.system.iter().map(|system| format!("--system {system}")));
+    words.extend(args.seed.iter().map(|seed| format!("--seed {seed}")));
+    words.extend((args.engine == args::Engine::Check).then(|| "--engine check".to_owned()));
+    words.extend(args.until.iter().map(|until| format!("--until {until}")));
+    words.extend(args.mutant.iter().map(|mutant| format!("--mutant {mutant}")));
+    words.join(" ")
+}
+
+/// A word as a shell reads it.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '-' | '/' | '+' | '=' | ':');
+    if word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
+}
+
+/// How wide a diagram is that no terminal shows.
+const PAPER: usize = 110;
+
+/// How wide the terminal is.
+fn width() -> usize {
+    let said = env::var("COLUMNS").ok().and_then(|text| text.parse().ok());
+    #[cfg(unix)]
+    let seen = rustix::termios::tcgetwinsize(io::stdout()).ok().map(|size| usize::from(size.ws_col));
+    #[cfg(not(unix))]
+    let seen = None;
+    seen.filter(|width| *width > 0).or(said).unwrap_or(PAPER)
 }
 
 /// Is a node, in a process of its own.

@@ -11,6 +11,10 @@ pub trait Watch<P: Protocol>: Sink<P> {
     #[inline]
     fn choice(&mut self, _world: &World<P>, _seen: Seen, _key: Key, _choice: &ChoiceOf<P>) {}
 
+    /// This has become possible; see [`Sink::born`]. Lent, so that nothing is copied for those who do not ask.
+    #[inline]
+    fn possible(&mut self, _key: Key, _choice: &ChoiceOf<P>) {}
+
     /// The choice that was announced last has happened and broke a promise.
     fn broke(&mut self) {}
 
@@ -66,6 +70,7 @@ pub(crate) struct Recorder<'a, P: Protocol, W> {
 impl<P: Protocol, W: Watch<P>> Sink<P> for Recorder<'_, P, W> {
     #[inline]
     fn born(&mut self, key: Key, choice: ChoiceOf<P>, when: When) {
+        self.watch.possible(key, &choice);
         self.born.push(Born { key, choice, when });
     }
 

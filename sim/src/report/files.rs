@@ -1,7 +1,10 @@
-//! Where failures are written down: a folder for each failing seed, with the plan as scenario text and the trace as
-//! people read it.
+//! Where failures are written down: a folder for each failing seed, with the plan as scenario text, the trace, the report
+//! as text, and the page that shows the run.
 
-use crate::run::{Job, Replay};
+use crate::{
+    picture,
+    run::{Job, Outcome, Replay, host},
+};
 use onceward_model::trace;
 use std::{
     collections::BTreeMap,
@@ -9,6 +12,13 @@ use std::{
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
 };
+
+/// The plan of a failing run.
+pub(super) const PLAN: &str = "plan.scenario";
+/// The page that shows it.
+const PAGE: &str = "report.html";
+/// What the terminal shows of it.
+const TEXT: &str = "report.txt";
 
 /// A folder for failures.
 #[derive(Debug)]
@@ -24,15 +34,19 @@ impl Files {
         Files { root: root.into(), taken: Mutex::default() }
     }
 
-    /// Writes a failing run down, and says under what name its plan is found. A disk that is full must not hide the
+    /// Writes plan and trace of a failing run down, and says in which folder. A disk that is full must not hide the
     /// failure itself: then there is no file, and the report names the seed alone.
     pub(super) fn write(&self, job: &dyn Job, seed: u64, run: &Replay) -> Option<PathBuf> {
         let folder = self.root.join(self.folder(job, seed));
         let write = || -> io::Result<PathBuf> {
             fs::create_dir_all(&folder)?;
             fs::write(folder.join("run.trace"), trace::write(&run.trace))?;
-            fs::write(folder.join("plan.scenario"), &run.plan)?;
-            Ok(folder.join("plan.scenario"))
+            fs::write(folder.join(PLAN), &run.plan)?;
+            // What an earlier failure of this seed has left is not this one's.
+            for old in [PAGE, TEXT] {
+                let _ = fs::remove_file(folder.join(old));
+            }
+            Ok(folder.clone())
         };
         write().ok()
     }
@@ -47,4 +61,18 @@ impl Files {
             Path::new(job.name()).file_stem().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
         PathBuf::from(format!("{seed}-{name}"))
     }
+}
+
+/// Writes the page that shows a run into its folder, and says under what name. Without a page there is still the plan.
+pub(super) fn picture(job: &dyn Job, outcome: &Outcome, replay: &str, folder: &Path) -> Option<PathBuf> {
+    let taken = host::fresh(|| picture::take(job, &mut *job.worker(), outcome, None, replay));
+    let page = picture::page(&taken.ok()?).ok()?;
+    let file = folder.join(PAGE);
+    fs::write(&file, page).ok()?;
+    Some(file)
+}
+
+/// Writes what the terminal shows of a failure into its folder. The terminal shows it in any case.
+pub(super) fn describe(folder: &Path, text: &str) {
+    let _ = fs::write(folder.join(TEXT), text);
 }

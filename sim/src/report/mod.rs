@@ -2,10 +2,14 @@
 //! run once more in a thread of its own, and its plan and trace are written down; a finding that does not come again is
 //! reported as what it is.
 
+mod ci;
 mod files;
 mod smaller;
+#[cfg(test)]
+mod tests;
 mod text;
 
+pub use ci::{annotations, job_summary, junit};
 pub use files::Files;
 pub use smaller::{Shrinker, SmallerReport};
 pub(crate) use text::grouped;
@@ -18,6 +22,7 @@ use crate::{
 use onceward_core::Dur;
 use onceward_model::scenario::print_span;
 use serde::Serialize;
+use std::path::PathBuf;
 
 /// What a batch has shown.
 #[derive(Clone, Debug, Serialize)]
@@ -95,6 +100,8 @@ pub struct FindingReport {
     pub confirmed: bool,
     /// What is left of it when it is made smaller, if that was asked for.
     pub smaller: Option<SmallerReport>,
+    /// The page that shows it, if it could be written.
+    pub picture: Option<String>,
 }
 
 /// One step that takes part in a contradiction.
@@ -168,18 +175,26 @@ fn lane_report(
     let findings = tally.findings.iter().map(|(signature, finding)| {
         let seed = finding.seed;
         let again = host::fresh(|| job.worker().replay(seed, &How::default()));
-        let (file, confirmed) = match again {
-            Ok(again) => {
-                let same = again.outcome.violation.as_ref() == Some(&finding.violation);
-                (files.and_then(|files| files.write(job, seed, &again)), same)
-            }
-            Err(_) => (None, false),
-        };
+        let confirmed =
+            again.as_ref().is_ok_and(|again| again.outcome.violation.as_ref() == Some(&finding.violation));
+        let folder = again.as_ref().ok().and_then(|again| files?.write(job, seed, again));
+        let plan = folder.as_ref().map(|folder| folder.join(files::PLAN));
         let smaller = shrinker.as_deref_mut().filter(|_| confirmed);
-        let smaller = smaller.map(|shrinker| shrinker.shrink(job, seed, signature, file.as_deref()));
+        let smaller = smaller.map(|shrinker| shrinker.shrink(job, seed, signature, plan.as_deref()));
         let short = smaller.as_ref().and_then(SmallerReport::file);
-        let replay = text::repro(job, seed, short.or(file.as_deref()));
-        FindingReport {
+        let replay = text::repro(job, seed, short.or(plan.as_deref()));
+        // What is left of it says more than the whole.
+        let scenario = smaller.as_ref().and_then(SmallerReport::scenario);
+        let small = scenario.and_then(|scenario| job.other(job.name(), &scenario.shrunk.text));
+        let picture = match (&again, &folder, &small) {
+            (Ok(_), Some(folder), Some(small)) => {
+                let outcome = host::fresh(|| small.worker().run(small.seed()));
+                files::picture(&**small, &outcome, &replay, folder)
+            }
+            (Ok(again), Some(folder), None) => files::picture(job, &again.outcome, &replay, folder),
+            _ => None,
+        };
+        let report = FindingReport {
             promise: signature.promise,
             what: finding.violation.what.clone(),
             seed,
@@ -188,9 +203,12 @@ fn lane_report(
             replay,
             confirmed,
             smaller,
-        }
+            picture: picture.map(|file| file.display().to_string()),
+        };
+        (report, folder)
     });
-    LaneReport {
+    let (findings, folders): (Vec<FindingReport>, Vec<Option<PathBuf>>) = findings.unzip();
+    let report = LaneReport {
         name: job.name().to_owned(),
         system: job.system(),
         swarm: job.is_swarm(),
@@ -200,9 +218,15 @@ fn lane_report(
         simulated: tally.simulated as f64 / 1e9,
         failures: tally.failures,
         marks,
-        findings: findings.collect(),
+        findings,
         differences: tally.differences.iter().map(ToString::to_string).collect(),
+    };
+    for (finding, folder) in report.findings.iter().zip(&folders) {
+        if let Some(folder) = folder {
+            files::describe(folder, &failure(&report, finding));
+        }
     }
+    report
 }
 
 /// The steps of a violation.

@@ -49,6 +49,9 @@ pub fn failure(lane: &LaneReport, finding: &FindingReport) -> String {
         let _ = writeln!(text, "\n{}\n", short.plain().trim_end());
     }
     let _ = writeln!(text, "  replay  {}", finding.replay);
+    if let Some(picture) = &finding.picture {
+        let _ = writeln!(text, "  picture {picture}");
+    }
     text
 }
 
@@ -70,7 +73,7 @@ pub fn summary(report: &Report) -> String {
     text
 }
 
-fn table(text: &mut String, report: &Report) {
+pub(super) fn table(text: &mut String, report: &Report) {
     let wide = report.lanes.iter().map(|lane| lane.name.chars().count()).max().unwrap_or(0).max(8);
     let _ = writeln!(text, "{:<wide$}  {:>9}  {:>13}  {:>11}  failures", "", "seeds", "events", "simulated");
     for lane in &report.lanes {

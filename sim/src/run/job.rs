@@ -8,6 +8,7 @@ use super::{
 use crate::{
     engine::{self, Engine, Finished, Limits, Watch},
     minimise,
+    picture::{Camera, Frame, Recording},
     plan::{self, Rooted},
     real, shell,
     support::{self, Kind},
@@ -56,6 +57,11 @@ pub trait Job: Send + Sync {
     /// Something to run it with, for one thread.
     fn worker(&self) -> Box<dyn Worker + '_>;
 
+    /// A scenario for the same system, if there is one and the text is sound.
+    fn other(&self, _name: &str, _text: &str) -> Option<Box<dyn Job>> {
+        None
+    }
+
     /// The same, in another engine.
     ///
     /// # Errors
@@ -92,6 +98,14 @@ pub trait Worker {
 
     /// Runs one seed, up to a step if one is named, and keeps what people want to see of it.
     fn replay(&mut self, seed: u64, how: &How<'_>) -> Result<Replay, String>;
+
+    /// Runs one seed once more and takes a picture of what lies in the frame, up to a step if one is named.
+    ///
+    /// # Errors
+    /// There is no plan, or the engine does not show what its machines do.
+    fn picture(&mut self, seed: u64, _frame: &Frame, _until: Option<u64>) -> Result<Recording, String> {
+        Err(format!("there is nothing to be seen of seed {seed}"))
+    }
 }
 
 /// How far a run is performed again, and what is shown of it.
@@ -160,6 +174,9 @@ impl<S: System> Job for SwarmJob<S> {
     fn about(&self) -> &str {
         S::ABOUT
     }
+    fn other(&self, name: &str, text: &str) -> Option<Box<dyn Job>> {
+        Some(Box::new(ScenarioJob::<S>::read(name, text).ok()?))
+    }
     fn worker(&self) -> Box<dyn Worker + '_> {
         Box::new(Runner::<S>::new(Plan::Drawn, Kind::Loop))
     }
@@ -225,6 +242,9 @@ impl<S: System> Job for ScenarioJob<S> {
     fn about(&self) -> &str {
         &self.about
     }
+    fn other(&self, name: &str, text: &str) -> Option<Box<dyn Job>> {
+        Some(Box::new(ScenarioJob::<S>::read(name, text).ok()?))
+    }
     fn worker(&self) -> Box<dyn Worker + '_> {
         let written = scenario::load::<S>(&self.text).map_err(|error| error.in_file(&self.name).to_string());
         Box::new(Runner::<S>::new(Plan::Written(Box::new(written)), Kind::Loop))
@@ -256,6 +276,17 @@ struct Prepared<'a, P: Protocol> {
     protocol: Arc<P>,
     plan: Rooted<'a, P>,
     limits: Limits,
+}
+
+impl<P: Protocol> Prepared<'_, P> {
+    fn header(&self) -> TraceHeader {
+        TraceHeader {
+            build: format!("onceward-sim {}", env!("CARGO_PKG_VERSION")),
+            seed: self.plan.seed,
+            memory: engine::memory(&self.plan.scenario.profile),
+            scenario: scenario::print(&*self.protocol, self.plan.scenario),
+        }
+    }
 }
 
 impl<S: System> Runner<S> {
@@ -357,15 +388,8 @@ impl<S: System> Worker for Runner<S> {
     }
 
     fn replay(&mut self, seed: u64, how: &How<'_>) -> Result<Replay, String> {
-        let recorder = self.prepare(seed, |_, Prepared { protocol, plan, .. }| {
-            let header = TraceHeader {
-                build: format!("onceward-sim {}", env!("CARGO_PKG_VERSION")),
-                seed,
-                memory: engine::memory(&plan.scenario.profile),
-                scenario: scenario::print(&*protocol, plan.scenario),
-            };
-            Recorder::new(&protocol, header)
-        })?;
+        let recorder =
+            self.prepare(seed, |_, prepared| Recorder::new(&prepared.protocol, prepared.header()))?;
         let plan = recorder.header().scenario.clone();
         let mut record = Record::new(recorder);
         let limits = self.limits;
@@ -380,6 +404,30 @@ impl<S: System> Worker for Runner<S> {
         };
         Ok(Replay { outcome, plan, trace, inspected })
     }
+
+    fn picture(&mut self, seed: u64, frame: &Frame, until: Option<u64>) -> Result<Recording, String> {
+        if matches!(self.kind, Kind::Shell | Kind::Real) {
+            return Err("a picture needs an engine whose machines can be looked into: loop or check".into());
+        }
+        let (frame, limits) = (frame.clone(), self.limits);
+        let mut camera =
+            self.prepare(seed, |_, prepared| Camera::new(&prepared.protocol, prepared.header(), frame))?;
+        self.limits.until = until;
+        let finished = self.watched(seed, &mut camera);
+        self.limits = limits;
+        let (world, violation) = match &finished {
+            Ok(finished) => (Some(&finished.world), finished.violation.as_ref()),
+            Err(violation) => (None, Some(violation)),
+        };
+        let broken = violation.map(|violation| (violation, says::<S>(violation.promise)));
+        Ok(camera.finish(world, broken))
+    }
+}
+
+/// What a promise says: a system's own, or one that every engine checks for every system.
+fn says<S: System>(promise: &str) -> &'static str {
+    let all = S::promises().iter().chain(&scenario::GENERAL_PROMISES);
+    all.into_iter().find(|known| known.id == promise).map_or("", |known| known.says)
 }
 
 fn inspected<P: Protocol>(finished: &Finished<P>, name: &str) -> Result<String, String> {

@@ -45,6 +45,7 @@ mod names;
 mod outcome;
 mod outcomes;
 pub mod promises;
+mod risk;
 mod text;
 mod undecided;
 
@@ -58,6 +59,7 @@ pub use image::Image;
 pub use label::{Label, OpLabel};
 pub use landed::{Landed, Landing};
 pub use outcome::{Bound, Faults, Outcome, Reach};
+pub use risk::{Part, Risk, Why};
 pub use text::Malformed;
 
 use file::File;

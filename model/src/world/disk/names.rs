@@ -189,6 +189,14 @@ impl Names {
         counts
     }
 
+    /// The names whose last change is not known to be durable, and why: a failed sync outweighs one that has not come.
+    pub(super) fn at_risk(&self) -> impl Iterator<Item = (&Path, super::Why)> {
+        self.changes.iter().map(|change| {
+            let why = change.waits.iter().map(|(_, state)| (*state).into()).max();
+            (change.what.name(), why.unwrap_or(super::Why::Unsynced))
+        })
+    }
+
     /// Every mention of a file, the ones by cached names first.
     pub(super) fn files_mut(&mut self) -> impl Iterator<Item = &mut FileId> {
         let trees = self.cache.values_mut().chain(self.durable.values_mut());
