@@ -93,7 +93,9 @@ fn head(recording: &Recording) -> String {
             let _ = write!(html, "<p class=\"what\">{}</p>", escaped(&broken.what));
         }
     }
-    if !recording.about.is_empty() {
+    // A scenario that a failure was made into tells of it in its comment: once is enough.
+    let told = recording.broken.as_ref().is_some_and(|broken| recording.about.contains(&broken.what));
+    if !recording.about.is_empty() && !told {
         let _ = write!(html, "<p class=\"about\">{}</p>", escaped(&recording.about));
     }
     if let Some(broken) = &recording.broken

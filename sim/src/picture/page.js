@@ -76,13 +76,14 @@ const fates = { open: "written, not durable", synced: "durable", kept: "kept alt
     const rank = (at) => ({ client: 0, probe: 1, node: 2 })[run.lanes[at].kind];
     return rank(a) - rank(b) || run.lanes[a].number - run.lanes[b].number;
   });
+  const used = new Set([...run.stays, ...run.syncs].map((one) => one.lane));
   const lanes = [];
   let x = 148;
   for (const at of order) {
     const lane = run.lanes[at], wide = Math.min(Math.max(lane.name.length * 7.5, 44), 130);
     lanes[at] = { x: x + wide / 2 };
     x += wide + 14;
-    if (lane.kind === "node") {
+    if (used.has(at)) {
       const disk = Math.max(slots[at].length, 1) * SLOT + 16;
       lanes[at].disk = x - 4;
       lanes[at].middle = x - 4 + Math.max(disk, 30) / 2;
@@ -107,7 +108,7 @@ const fates = { open: "written, not durable", synced: "durable", kept: "kept alt
   heads.appendChild(gutter);
   run.lanes.forEach((lane, at) => {
     head(lanes[at].x, lane.name);
-    if (lane.kind === "node") head(lanes[at].middle, "", "disk");
+    if (used.has(at)) head(lanes[at].middle, "", "disk");
   });
   if (pairs.length) head(linkX + pairs.length * SLOT / 2, "", "links");
 
