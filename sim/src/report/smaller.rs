@@ -62,6 +62,11 @@ impl<'a> Shrinker<'a> {
         signature: &Signature,
         plan: Option<&Path>,
     ) -> SmallerReport {
+        let file = plan.map(|plan| plan.with_file_name(FILE));
+        if let Some(file) = &file {
+            // What an earlier failure of this seed has left is not this one's.
+            let _ = fs::remove_file(file);
+        }
         if let Some(whose) = self.done.get(signature) {
             return SmallerReport::SameAs(whose.clone());
         }
@@ -75,7 +80,6 @@ impl<'a> Shrinker<'a> {
         match end {
             Ok((shrunk, violation)) if shrunk.replays => {
                 self.done.insert(signature.clone(), origin);
-                let file = plan.map(|plan| plan.with_file_name(FILE));
                 let file = file.filter(|file| fs::write(file, &shrunk.text).is_ok());
                 let evidence = evidence(&violation);
                 SmallerReport::Scenario(Box::new(Scenario { shrunk, what: violation.what, evidence, file }))
