@@ -4,7 +4,9 @@
 
 use super::{
     frame::Frame,
-    recording::{Broken, Fate, Kind, Lane, LaneKind, Message, Recording, Span, Step, Taken, Trouble},
+    recording::{
+        Broken, Fate, Kind, Lane, LaneKind, MOST_FAULTS, Message, Recording, Span, Step, Taken, Trouble,
+    },
     stays::{Deed, Shelf},
 };
 use crate::engine::Watch;
@@ -15,8 +17,6 @@ use onceward_model::{
 };
 use std::sync::Arc;
 
-/// Faults outside the frame that are kept all the same.
-const MOST_FAULTS: usize = 48;
 /// The last number is that of no client of a scenario: whoever looks at the outcome takes it.
 const PROBE: u16 = u16::MAX;
 

@@ -1,4 +1,4 @@
-//! Pictures of one run. A [`Camera`] watches a run and takes down, as plain data, what people want to see of it: lanes,
+//! Pictures of one run. A camera watches a run and takes down, as plain data, what people want to see of it: lanes,
 //! steps, messages, what each disk had not made durable, faults, states. From that [`Recording`] come a self-contained
 //! HTML page ([`page`]) and the same diagram as text ([`diagram`]). Nothing here judges a run or knows a protocol, and
 //! the same run gives the same bytes.

@@ -112,7 +112,7 @@ pub struct Step {
     pub text: String,
     /// What machines made of it.
     pub taken: Vec<Taken>,
-    /// The state of the lane's node before it, in [`States`].
+    /// The state of the lane's node before it, by its number among the states.
     pub before: Option<usize>,
     /// The state after it.
     pub after: Option<usize>,
@@ -268,7 +268,7 @@ pub enum Trouble {
 }
 
 /// Faults outside the frame that are shown all the same.
-const MOST_FAULTS: usize = 48;
+pub(super) const MOST_FAULTS: usize = 48;
 
 impl Recording {
     /// The numbers of the contradicting steps, in order.
