@@ -4,9 +4,11 @@
 
 use crate::{
     scenario::Header,
-    world::{ChoiceOf, Key, Protocol, Req, Resp, Scope, Time, disk::Damage},
+    world::{
+        Budget, Choice, ChoiceOf, Key, Protocol, Req, Resource, Resp, Scope, Script, Time, disk::Damage,
+    },
 };
-use onceward_core::{CallId, Never, Node, NodeId, mutants::About};
+use onceward_core::{CallId, ClientId, Never, Node, NodeId, mutants::About};
 use std::sync::Arc;
 
 /// A promise, as tables and reports show it.
@@ -41,6 +43,20 @@ pub struct NamedScope<P: Protocol> {
     pub scope: Scope<Req<P>>,
     /// Unique and generated states, pinned where the scope is exhausted in every run of the tests.
     pub pinned: Option<(u64, u64)>,
+}
+
+impl<P: Protocol> NamedScope<P> {
+    /// A scope without faults and without timers that fire, with a script for each client.
+    pub fn plain(
+        (name, about): (&'static str, &'static str),
+        header: Header,
+        protocol: P,
+        scripts: Vec<Script<Req<P>>>,
+    ) -> NamedScope<P> {
+        let budget = Budget::none().with(Resource::Fire, 0);
+        let scope = Scope { budget, ..Scope::new(scripts) };
+        NamedScope { name, about, header, protocol: Arc::new(protocol), scope, pinned: None }
+    }
 }
 
 /// A verb that a system adds to the scenario language.
@@ -79,13 +95,38 @@ pub struct Word {
     pub to: usize,
 }
 
+impl Word {
+    /// What is wrong with it.
+    pub fn problem(&self, what: impl Into<String>) -> Problem {
+        Problem { what: what.into(), from: self.from, to: self.to }
+    }
+
+    /// The number behind a prefix, which must be one of the first `count` from 1: `2` of `client-2`.
+    ///
+    /// # Errors
+    /// It is none, with what would be.
+    pub fn numbered(&self, prefix: &str, count: u16) -> Result<u16, Problem> {
+        let number = self.text.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('-'));
+        let number = number.and_then(|digits| digits.parse().ok()).filter(|n| (1..=count).contains(n));
+        number.ok_or_else(|| self.problem(format!("one of {prefix}-1 to {prefix}-{count}")))
+    }
+}
+
+impl Problem {
+    /// Something is missing at the end of these words.
+    pub fn missing(words: &[Word], what: impl Into<String>) -> Problem {
+        let from = words.last().map_or(0, |word| word.to);
+        Problem { what: what.into(), from, to: from + 1 }
+    }
+}
+
 /// Gives the calls of a scenario their numbers: per client, in the order of the text.
 #[derive(Clone, Debug, Default)]
 pub struct Numbering(Vec<u64>);
 
 impl Numbering {
     /// The next call of a client.
-    pub fn next(&mut self, client: onceward_core::ClientId) -> CallId {
+    pub fn next(&mut self, client: ClientId) -> CallId {
         let at = usize::from(client.0);
         if self.0.len() <= at {
             self.0.resize(at + 1, 0);
@@ -103,6 +144,25 @@ impl From<CallId> for Numbering {
         numbers[usize::from(call.client.0)] = call.number;
         Numbering(numbers)
     }
+}
+
+/// Spreads calls evenly at random over the first `span` of a run, in order of time, each drawn from a child of `key`:
+/// node, client and request. What most [`System::draw_workload`]s need.
+pub fn spread<P: Protocol>(
+    key: Key,
+    calls: u32,
+    span: onceward_core::Dur,
+    draw: impl Fn(Key) -> (NodeId, ClientId, Req<P>),
+) -> Calls<P> {
+    let mut keys: Vec<(Time, Key)> =
+        (0..calls).map(|n| key.child(n)).map(|key| (Time(key.below(u32::MAX, span.0.max(1))), key)).collect();
+    keys.sort_by_key(|(at, _)| *at);
+    let mut numbering = Numbering::default();
+    let call = |(at, key)| {
+        let (node, client, request) = draw(key);
+        (at, Choice::Call(node, numbering.next(client), request))
+    };
+    keys.into_iter().map(call).collect()
 }
 
 /// What a random plan may do to a system: the fault budget that keeps every run within what the system promises. What
@@ -139,6 +199,12 @@ impl Default for Allowed {
     }
 }
 
+/// A call as it stands in a scenario, or what is wrong with the line.
+pub type Parsed<P> = Result<(NodeId, CallId, Req<P>), Problem>;
+
+/// Calls at their times.
+pub type Calls<P> = Vec<(Time, ChoiceOf<P>)>;
+
 /// A protocol with everything around it.
 pub trait System: Send + Sync + 'static {
     /// The cluster.
@@ -157,7 +223,9 @@ pub trait System: Send + Sync + 'static {
     fn build(header: &Header) -> Result<Arc<Self::Protocol>, String>;
 
     /// The verbs that the system adds to the language.
-    fn verbs() -> &'static [Verb];
+    fn verbs() -> &'static [Verb] {
+        &[]
+    }
 
     /// Reads a call: the words of a line after the time.
     ///
@@ -167,7 +235,7 @@ pub trait System: Send + Sync + 'static {
         protocol: &Self::Protocol,
         numbering: &mut Numbering,
         words: &[Word],
-    ) -> Result<(NodeId, CallId, Req<Self::Protocol>), Problem>;
+    ) -> Parsed<Self::Protocol>;
 
     /// Draws a cluster and configuration for a swarm run: features are switched off altogether in some, not everything
     /// a little in all.
@@ -180,7 +248,7 @@ pub trait System: Send + Sync + 'static {
         key: Key,
         calls: u32,
         span: onceward_core::Dur,
-    ) -> Vec<(Time, ChoiceOf<Self::Protocol>)>;
+    ) -> Calls<Self::Protocol>;
 
     /// What random plans may do to this cluster.
     fn allowed(_protocol: &Self::Protocol) -> Allowed {
@@ -197,13 +265,19 @@ pub trait System: Send + Sync + 'static {
     fn promises() -> &'static [Promise];
 
     /// The marks that a default batch must reach.
-    fn marks() -> &'static [&'static str];
+    fn marks() -> &'static [&'static str] {
+        &[]
+    }
 
     /// Its known bugs.
-    fn mutants() -> Vec<Mutant>;
+    fn mutants() -> Vec<Mutant> {
+        Vec::new()
+    }
 
     /// Its bounded scopes.
-    fn scopes() -> Vec<NamedScope<Self::Protocol>>;
+    fn scopes() -> Vec<NamedScope<Self::Protocol>> {
+        Vec::new()
+    }
 
     /// Shows it to a visitor as a system whose nodes can live in processes of their own, if it is one: then this is
     /// `Some(visitor.visit::<Self>())`.

@@ -1,5 +1,8 @@
 //! Deterministic simulation of pure machines: the loop engine, random plans, batches of runs, and the `cargo sim`
 //! command. Nothing here knows a protocol by name: a [`System`](onceward_model::system::System) is all it needs.
+//!
+//! For a protocol of your own: [`trial`] in tests, [`program()`] for a command with everything that `cargo sim` has.
+//! `cargo sim new NAME` writes a package that uses both.
 #![forbid(unsafe_code)]
 
 pub mod batch;
@@ -12,6 +15,8 @@ pub mod mutants;
 mod pane;
 pub mod picture;
 pub mod plan;
+pub mod prelude;
+mod program;
 #[cfg(unix)]
 pub mod real;
 pub mod report;
@@ -19,3 +24,6 @@ pub mod run;
 pub mod selftest;
 pub mod shell;
 pub mod support;
+pub mod trial;
+
+pub use program::program;

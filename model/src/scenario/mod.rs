@@ -66,7 +66,7 @@ use crate::{
     world::{ANSWERED_ONCE, ChoiceOf, Protocol, Time, disk::Outcome},
 };
 use onceward_core::NodeId;
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, ops::RangeInclusive};
 
 /// The promises that engines check for every system, and that any scenario may expect.
 pub const GENERAL_PROMISES: [Promise; 5] = [
@@ -96,6 +96,27 @@ pub struct Header {
     /// Configuration by name, as written. A system refuses names and values that it does not know; [`unknown`] makes
     /// the message, and a name in back-quotes is found in the text and pointed at.
     pub config: BTreeMap<String, String>,
+}
+
+impl Header {
+    /// The header of a system whose cluster has one role and no configuration.
+    pub fn of(system: &str, role: &str, count: u16) -> Header {
+        Header { system: system.into(), cluster: vec![(role.into(), count)], config: BTreeMap::new() }
+    }
+
+    /// How many there are of the only role that a system has, which has no configuration.
+    ///
+    /// # Errors
+    /// Another role, a setting, or a number out of range, with what would be right.
+    pub fn only(&self, role: &str, range: RangeInclusive<u16>) -> Result<u16, String> {
+        if let Some(name) = self.config.keys().next() {
+            return Err(format!("no setting `{name}`: there are none"));
+        }
+        match &self.cluster[..] {
+            [(known, count)] if known == role && range.contains(count) => Ok(*count),
+            _ => Err(format!("{} to {} of `{role}`, and nothing else", range.start(), range.end())),
+        }
+    }
 }
 
 /// A whole scenario for a known protocol.

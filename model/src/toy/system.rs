@@ -60,21 +60,16 @@ impl System for ToySystem {
         numbering: &mut Numbering,
         words: &[Word],
     ) -> Result<(NodeId, CallId, Request), Problem> {
-        let problem = |word: &Word, what: &str| Problem { what: what.into(), from: word.from, to: word.to };
         let [client, verb, rest @ ..] = words else {
-            let (from, to) = words.first().map_or((0, 0), |word| (word.from, word.to));
-            return Err(Problem { what: "a client and a verb, as in `client-1 adds`".into(), from, to });
+            return Err(Problem::missing(words, "a client and a verb, as in `client-1 adds`"));
         };
-        let number = client.text.strip_prefix("client-").and_then(|n| n.parse().ok());
-        let number: u16 = number
-            .filter(|n| (1..=toy.clients).contains(n))
-            .ok_or_else(|| problem(client, &format!("one of client-1 to client-{}", toy.clients)))?;
+        let number = client.numbered("client", toy.clients)?;
         let (_, request) = VERBS
             .iter()
             .find(|(word, _)| *word == verb.text)
-            .ok_or_else(|| problem(verb, "`adds`, `reads` or `asks-time`"))?;
+            .ok_or_else(|| verb.problem("`adds`, `reads` or `asks-time`"))?;
         if let Some(word) = rest.first() {
-            return Err(problem(word, "nothing more"));
+            return Err(word.problem("nothing more"));
         }
         Ok((NodeId(number), numbering.next(ClientId(number - 1)), *request))
     }

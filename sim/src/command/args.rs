@@ -31,6 +31,8 @@ pub(super) enum Verb {
     Scenarios(Scenarios),
     /// Switch known bugs on, one at a time, and see which promise catches them
     Mutants(Mutants),
+    /// Write a package with a protocol of its own under the harness, to begin with
+    New(New),
     /// Hunt one known bug in this process
     #[command(hide = true)]
     Hunt(Hunt),
@@ -46,7 +48,7 @@ impl Args {
     /// Whether what is asked for is simulated, and so needs a build with madsim under it.
     pub fn simulates(&self) -> bool {
         match &self.verb {
-            Some(Verb::Node(_)) => false,
+            Some(Verb::Node(_) | Verb::New(_)) => false,
             Some(Verb::Replay(replay)) => replay.engine != Engine::Real,
             _ => true,
         }
@@ -79,6 +81,12 @@ pub(super) struct Batch {
     /// Write the results as JUnit XML as well
     #[arg(long, value_name = "FILE")]
     pub(super) junit: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, ClapArgs)]
+pub(super) struct New {
+    /// The folder to be made; its name is the package's
+    pub(super) folder: PathBuf,
 }
 
 #[derive(Clone, Debug, Default, ClapArgs)]

@@ -19,17 +19,10 @@ use std::{
 
 /// Whether this build has mutants.
 const HAS_MUTANTS: bool = cfg!(feature = "mutants");
-/// The words of cargo that build and run this command with mutants.
-const REBUILD: [&str; 9] = [
-    "run",
-    "--quiet",
-    "--release",
-    "-p",
-    "onceward-sim",
-    "--features",
-    "mutants",
-    "--config",
-    "target.'cfg(all())'.rustflags=['--cfg','madsim']",
+/// The words of cargo that build and run this command with mutants, around the package's name.
+const REBUILD: [&[&str]; 2] = [
+    &["run", "--quiet", "--release", "-p"],
+    &["--features", "mutants", "--config", "target.'cfg(all())'.rustflags=['--cfg','madsim']", "--"],
 ];
 
 pub(super) fn mutants(context: &mut Context<'_>, args: &args::Mutants) -> Result<Verdict, Refused> {
@@ -102,7 +95,9 @@ pub(super) fn activate(context: &Context<'_>, name: Option<&str>) -> Result<Opti
 fn rebuild() -> Result<Verdict, Refused> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.args(REBUILD).arg("--").args(std::env::args_os().skip(1));
+    // A stranger's command is a package of their own.
+    let package = std::env::var_os("CARGO_PKG_NAME").unwrap_or_else(|| env!("CARGO_PKG_NAME").into());
+    command.args(REBUILD[0]).arg(package).args(REBUILD[1]).args(std::env::args_os().skip(1));
     let status = command.status().map_err(|e| format!("cargo does not run: {e}"))?;
     match status.code() {
         Some(0) => Ok(Verdict::Passed),

@@ -20,12 +20,13 @@ pub(super) struct Shipped {
 }
 
 impl Place {
-    /// The workspace of the package that cargo runs, or else the current folder.
+    /// The package that cargo runs if it has scenarios of its own, or else its workspace, or else the current folder.
     pub(super) fn found() -> Place {
         let package = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
-        let workspace =
-            package.as_deref().and_then(Path::parent).filter(|root| root.join("Cargo.toml").is_file());
-        Place { root: workspace.map_or_else(|| PathBuf::from("."), Path::to_owned) }
+        let own = package.clone().filter(|package| package.join("scenarios").is_dir());
+        let workspace = package.as_deref().and_then(Path::parent).map(Path::to_owned);
+        let workspace = workspace.filter(|root| root.join("Cargo.toml").is_file());
+        Place { root: own.or(workspace).unwrap_or_else(|| PathBuf::from(".")) }
     }
 
     /// Where failures are written.
