@@ -31,6 +31,8 @@ pub(super) enum Verb {
     Scenarios(Scenarios),
     /// Switch known bugs on, one at a time, and see which promise catches them
     Mutants(Mutants),
+    /// Put the JSON reports of all shards of a batch together, and judge them as one
+    Merge(Merge),
     /// Write a package with a protocol of its own under the harness, to begin with
     New(New),
     /// Hunt one known bug in this process
@@ -48,7 +50,7 @@ impl Args {
     /// Whether what is asked for is simulated, and so needs a build with madsim under it.
     pub fn simulates(&self) -> bool {
         match &self.verb {
-            Some(Verb::Node(_) | Verb::New(_)) => false,
+            Some(Verb::Node(_) | Verb::New(_) | Verb::Merge(_)) => false,
             Some(Verb::Replay(replay)) => replay.engine != Engine::Real,
             _ => true,
         }
@@ -79,6 +81,19 @@ pub(super) struct Batch {
     #[arg(long)]
     pub(super) json: bool,
     /// Write the results as JUnit XML as well
+    #[arg(long, value_name = "FILE")]
+    pub(super) junit: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, ClapArgs)]
+pub(super) struct Merge {
+    /// What `cargo sim … --shard I/N --json` has printed, one file for each I
+    #[arg(required = true, value_name = "FILE")]
+    pub(super) reports: Vec<PathBuf>,
+    /// Print one JSON document instead of text
+    #[arg(long)]
+    pub(super) json: bool,
+    /// Write JUnit XML to this file as well
     #[arg(long, value_name = "FILE")]
     pub(super) junit: Option<PathBuf>,
 }

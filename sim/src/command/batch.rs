@@ -4,7 +4,7 @@ use super::{Context, Refused, Verdict, args, mutants, twin};
 use crate::{
     batch::{self, Lane, Options, Progress, Results},
     minimise,
-    report::{Report, Rules, Shrinker, annotations, grouped, job_summary, junit, summary},
+    report::{self, Report, Rules, Shrinker, annotations, grouped, job_summary, junit, summary},
     run::Job,
 };
 use indicatif::{ProgressBar, ProgressStyle};
@@ -12,7 +12,7 @@ use std::{
     env,
     fs::{self, File},
     io::{self, IsTerminal, Write},
-    path::Path,
+    path::{Path, PathBuf},
     thread,
     time::Duration,
 };
@@ -92,14 +92,34 @@ fn perform(context: &mut Context<'_>, lanes: &[Lane], args: &args::Batch) -> Res
     if args.twice {
         report.reasons.extend(twins(lanes, &results, args)?);
     }
+    say(context, &report, args)
+}
+
+/// The shards of a batch, run elsewhere, as one.
+pub(super) fn merge(context: &mut Context<'_>, args: &args::Merge) -> Result<Verdict, Refused> {
+    let read = |file: &PathBuf| -> Result<(String, Report), String> {
+        let name = file.display().to_string();
+        let bytes = fs::read(file).map_err(|e| format!("{name} cannot be read: {e}"))?;
+        let report = serde_json::from_slice(&bytes).map_err(|e| format!("{name} is no report: {e}"))?;
+        Ok((name, report))
+    };
+    let reports = args.reports.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    let report = report::merge(reports, ENOUGH_SEEDS).map_err(|error| error.to_string())?;
+    if !args.json {
+        context.headline()?;
+    }
+    say(context, &report, &args::Batch { json: args.json, junit: args.junit.clone(), ..Default::default() })
+}
+
+/// Tells people and machines what was shown.
+fn say(context: &mut Context<'_>, report: &Report, args: &args::Batch) -> Result<Verdict, Refused> {
     if args.json {
-        let text =
-            serde_json::to_string_pretty(&report).map_err(|e| format!("the report is no JSON: {e}"))?;
+        let text = serde_json::to_string_pretty(report).map_err(|e| format!("the report is no JSON: {e}"))?;
         writeln!(context.out, "{text}")?;
     } else {
-        write!(context.out, "\n{}", summary(&report))?;
+        write!(context.out, "\n{}", summary(report))?;
     }
-    tell_ci(context, &report, args)?;
+    tell_ci(context, report, args)?;
     Ok(if report.passed() { Verdict::Passed } else { Verdict::Failed })
 }
 

@@ -77,6 +77,7 @@ pub fn carry_out(args: &Args, catalog: &Catalog, out: &mut dyn Write) -> Result<
         Some(Verb::Scenarios(args)) if args.verbs => list::verbs(&mut context),
         Some(Verb::Scenarios(_)) => list::scenarios(&mut context),
         Some(Verb::Mutants(args)) => mutants::mutants(&mut context, args),
+        Some(Verb::Merge(args)) => batch::merge(&mut context, args),
         Some(Verb::New(args)) => new::new(&mut context, args),
         Some(Verb::Hunt(args)) => mutants::hunt(&mut context, args),
         Some(Verb::Links(links)) => twin::links(&mut context, links),

@@ -4,6 +4,7 @@
 
 mod ci;
 mod files;
+mod merge;
 mod smaller;
 #[cfg(test)]
 mod tests;
@@ -11,6 +12,7 @@ mod text;
 
 pub use ci::{annotations, job_summary, junit};
 pub use files::Files;
+pub use merge::{MergeError, merge};
 pub use smaller::{Shrinker, SmallerReport};
 pub(crate) use text::grouped;
 pub use text::{failure, summary};
@@ -21,18 +23,20 @@ use crate::{
 };
 use onceward_core::Dur;
 use onceward_model::scenario::print_span;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// What a batch has shown.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Report {
     /// Whether stray clocks, entropy and threads were under control.
     pub madsim: bool,
     /// Whether the build is optimised.
     pub optimised: bool,
     /// The version of the harness.
-    pub version: &'static str,
+    pub version: String,
+    /// Which part of the seeds, counted from 0, of how many parts.
+    pub shard: (u64, u64),
     /// Worker threads.
     pub jobs: usize,
     /// Wall-clock seconds.
@@ -44,12 +48,12 @@ pub struct Report {
 }
 
 /// What the runs of one lane have shown.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct LaneReport {
     /// The scenario, or the system.
     pub name: String,
     /// The system.
-    pub system: &'static str,
+    pub system: String,
     /// Whether each seed drew a plan of its own.
     pub swarm: bool,
     /// The first seed.
@@ -62,30 +66,38 @@ pub struct LaneReport {
     pub simulated: f64,
     /// Runs that broke a promise.
     pub failures: u64,
+    /// The promise that they must break, if they are there to show that it can be.
+    pub must_break: Option<String>,
+    /// Runs that broke it.
+    pub broken_as_expected: u64,
     /// Marks that were reached or must be.
     pub marks: Vec<MarkReport>,
     /// How runs failed.
     pub findings: Vec<FindingReport>,
-    /// Seeds whose second run was another one, with where they parted.
+    /// Seeds whose second run was another one.
+    pub differing: u64,
+    /// Where the first few of them parted.
     pub differences: Vec<String>,
 }
 
 /// One mark.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct MarkReport {
     /// Its words.
     pub mark: String,
     /// How often it was reached.
     pub times: u64,
-    /// Whether it must be.
+    /// Whether it is declared: one that random plans come to if there are enough of them.
+    pub declared: bool,
+    /// Whether it must be reached here.
     pub must: bool,
 }
 
 /// One way in which runs failed.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct FindingReport {
     /// The broken promise.
-    pub promise: &'static str,
+    pub promise: String,
     /// In what way.
     pub what: String,
     /// The lowest seed.
@@ -105,7 +117,7 @@ pub struct FindingReport {
 }
 
 /// One step that takes part in a contradiction.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Evidence {
     /// Its number.
     pub step: u64,
@@ -137,12 +149,12 @@ impl Report {
         let reports: Vec<LaneReport> = all
             .map(|(lane, tally)| lane_report(lane, tally, rules, files, shrinker.as_deref_mut()))
             .collect();
-        let reasons = reports.iter().zip(&results.tallies).zip(lanes);
-        let reasons = reasons.flat_map(|((report, tally), lane)| reasons_of(report, tally, lane)).collect();
+        let reasons = reports.iter().flat_map(reasons_of).collect();
         Report {
             madsim: host::MADSIM,
             optimised: !cfg!(debug_assertions),
-            version: env!("CARGO_PKG_VERSION"),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            shard: options.shard,
             jobs: options.jobs,
             seconds: results.elapsed.as_secs_f64(),
             lanes: reports,
@@ -168,10 +180,20 @@ fn lane_report(
     let ruled = rules.marks || !job.is_swarm();
     let mut marks: Vec<MarkReport> = must
         .iter()
-        .map(|mark| MarkReport { mark: (*mark).to_owned(), times: tally.marks.of(mark), must: ruled })
+        .map(|mark| MarkReport {
+            mark: (*mark).to_owned(),
+            times: tally.marks.of(mark),
+            declared: true,
+            must: ruled,
+        })
         .collect();
     let others = tally.marks.sorted().into_iter().filter(|(mark, _)| !must.contains(mark));
-    marks.extend(others.map(|(mark, times)| MarkReport { mark: mark.to_owned(), times, must: false }));
+    marks.extend(others.map(|(mark, times)| MarkReport {
+        mark: mark.to_owned(),
+        times,
+        declared: false,
+        must: false,
+    }));
     let findings = tally.findings.iter().map(|(signature, finding)| {
         let seed = finding.seed;
         let again = host::fresh(|| job.worker().replay(seed, &How::default()));
@@ -195,7 +217,7 @@ fn lane_report(
             _ => None,
         };
         let report = FindingReport {
-            promise: signature.promise,
+            promise: signature.promise.to_owned(),
             what: finding.violation.what.clone(),
             seed,
             times: finding.times,
@@ -210,15 +232,18 @@ fn lane_report(
     let (findings, folders): (Vec<FindingReport>, Vec<Option<PathBuf>>) = findings.unzip();
     let report = LaneReport {
         name: job.name().to_owned(),
-        system: job.system(),
+        system: job.system().to_owned(),
         swarm: job.is_swarm(),
         first_seed: lane.seeds.start,
         runs: tally.runs,
         events: tally.events,
         simulated: tally.simulated as f64 / 1e9,
         failures: tally.failures,
+        must_break: job.must_break().map(str::to_owned),
+        broken_as_expected: tally.broken_as_expected,
         marks,
         findings,
+        differing: tally.differing,
         differences: tally.differences.iter().map(ToString::to_string).collect(),
     };
     for (finding, folder) in report.findings.iter().zip(&folders) {
@@ -235,21 +260,21 @@ pub(crate) fn evidence(violation: &onceward_model::world::Violation) -> Vec<Evid
     steps.map(|(seen, what)| Evidence { step: seen.step, nanos: seen.at.0, what: what.clone() }).collect()
 }
 
-fn reasons_of(report: &LaneReport, tally: &Tally, lane: &Lane) -> Vec<String> {
+fn reasons_of(report: &LaneReport) -> Vec<String> {
     let name = &report.name;
     let mut reasons = Vec::new();
     if report.failures > 0 {
         let runs = if report.failures == 1 { "run" } else { "runs" };
         reasons.push(format!("{name}: {} {runs} of {} broke a promise", report.failures, report.runs));
     }
-    if let Some(promise) = lane.job.must_break()
+    if let Some(promise) = &report.must_break
         && report.runs > 0
-        && tally.broken_as_expected == 0
+        && report.broken_as_expected == 0
     {
         reasons.push(format!("{name}: no run violates {promise}, as it should"));
     }
-    if tally.differing > 0 {
-        reasons.push(format!("{name}: {} seeds were another run the second time", tally.differing));
+    if report.differing > 0 {
+        reasons.push(format!("{name}: {} seeds were another run the second time", report.differing));
     }
     if report.findings.iter().any(|finding| !finding.confirmed) {
         reasons.push(format!("{name}: a failure did not come again in a thread of its own"));
@@ -261,8 +286,18 @@ fn reasons_of(report: &LaneReport, tally: &Tally, lane: &Lane) -> Vec<String> {
     reasons
 }
 
-/// Simulated time as people read it.
+/// Simulated time as people read it, and as scenarios may have it: five digits at most, in the largest unit that leaves
+/// a whole part.
 pub(crate) fn at(nanos: u64) -> String {
-    let unit = 10u64.pow(nanos.checked_ilog10().unwrap_or(0).saturating_sub(4));
-    print_span(Dur(nanos / unit * unit))
+    let digit = 10u64.pow(nanos.checked_ilog10().unwrap_or(0).saturating_sub(4));
+    let nanos = nanos / digit * digit;
+    let units = [("s", 1_000_000_000u64), ("ms", 1_000_000), ("us", 1_000)];
+    let Some((unit, size)) = units.into_iter().find(|(_, size)| nanos >= *size) else {
+        return print_span(Dur(nanos));
+    };
+    let part = format!("{:0wide$}", nanos % size, wide = size.ilog10() as usize);
+    match part.trim_end_matches('0') {
+        "" => format!("{}{unit}", nanos / size),
+        part => format!("{}.{part}{unit}", nanos / size),
+    }
 }

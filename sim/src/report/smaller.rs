@@ -5,7 +5,7 @@ use crate::{
     minimise::{Options, Progress, Shrunk},
     run::{Job, Signature, host},
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
     fs,
@@ -25,7 +25,7 @@ pub struct Shrinker<'a> {
 }
 
 /// What is left of a failure.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum SmallerReport {
     /// A scenario that fails in the same way, as was seen.
     Scenario(Box<Scenario>),
@@ -36,7 +36,7 @@ pub enum SmallerReport {
 }
 
 /// A scenario that fails in the same way.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Scenario {
     /// The work and its result.
     pub shrunk: Shrunk,

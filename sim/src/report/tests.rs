@@ -1,28 +1,34 @@
 //! What machines that build and test are told is what people are told, in a form that they can read.
 
 use super::*;
+use crate::{batch, run::SwarmJob};
+use onceward_model::{scenario::parse_span, toy::ToySystem};
+use std::collections::BTreeSet;
 
 const EVIL: &str = "</failure>&\"' ]]> 100%\r\n::error::no \u{0}```";
 
 fn lane(name: &str, findings: Vec<FindingReport>) -> LaneReport {
     LaneReport {
         name: name.into(),
-        system: "log",
+        system: "log".into(),
         swarm: true,
         first_seed: 1,
         runs: 1000,
         events: 54_321,
         simulated: 12.5,
         failures: findings.iter().map(|finding| finding.times).sum(),
+        must_break: None,
+        broken_as_expected: 0,
         marks: Vec::new(),
         findings,
+        differing: 0,
         differences: Vec::new(),
     }
 }
 
 fn report() -> Report {
     let finding = |what: &str| FindingReport {
-        promise: "acked-is-durable",
+        promise: "acked-is-durable".into(),
         what: what.into(),
         seed: 7,
         times: 3,
@@ -35,7 +41,8 @@ fn report() -> Report {
     Report {
         madsim: true,
         optimised: true,
-        version: "0.1.0",
+        version: "0.1.0".into(),
+        shard: (0, 1),
         jobs: 2,
         seconds: 1.25,
         lanes: vec![lane("good", Vec::new()), lane("bad", vec![finding("it is gone"), finding(EVIL)])],
@@ -93,4 +100,59 @@ fn annotations_are_one_command_a_line() {
 #[test]
 fn the_job_summary_shows_texts_as_they_are() {
     insta::assert_snapshot!(job_summary(&report()));
+}
+
+#[test]
+fn times_are_short_and_scenarios_accept_them() {
+    let times = [
+        (0, "0ms"),
+        (7, "7ns"),
+        (1_000, "1us"),
+        (2_100_000, "2.1ms"),
+        (9_289_600, "9.2896ms"),
+        (1_157_300_000, "1.1573s"),
+        (3_600_000_000_001, "3600s"),
+    ];
+    for (nanos, text) in times {
+        assert_eq!(at(nanos), text);
+        assert!(parse_span(text).is_ok_and(|span| span.0 <= nanos), "{text}");
+    }
+    assert!(parse_span(&at(u64::MAX)).is_ok());
+}
+
+/// A batch of random plans, or one shard of it, as it comes out of a JSON file.
+fn ran(seeds: std::ops::Range<u64>, shard: (u64, u64)) -> Report {
+    let lanes = [Lane { job: Box::new(SwarmJob::<ToySystem>::new()), seeds }];
+    let options = Options { jobs: 1, time: None, shard, twice: false };
+    let results = batch::run(&lanes, &options, &|_| {});
+    let report = Report::of(&lanes, &options, &results, Rules { marks: shard == (0, 1) }, None, None);
+    serde_json::from_str(&serde_json::to_string(&report).unwrap()).unwrap()
+}
+
+#[test]
+fn shards_together_are_the_whole() {
+    let gist = |report: &Report| {
+        let lane = &report.lanes[0];
+        let marks: BTreeSet<_> =
+            lane.marks.iter().map(|m| (m.mark.clone(), m.times, m.declared, m.must)).collect();
+        (report.shard, lane.runs, lane.events, lane.failures, marks, report.reasons.clone())
+    };
+    let shards = || (0..3).map(|n| (format!("{n}.json"), ran(1..301, (n, 3)))).collect::<Vec<_>>();
+    let merged = merge(shards(), 300).unwrap();
+    assert_eq!(gist(&merged), gist(&ran(1..301, (0, 1))));
+    assert!(merged.lanes[0].marks.iter().any(|mark| mark.must));
+    // Too few runs owe no mark.
+    assert!(merge(shards(), 301).unwrap().lanes[0].marks.iter().all(|mark| !mark.must));
+}
+
+#[test]
+fn what_is_not_all_shards_of_one_batch_is_refused() {
+    let shard = |n: u64| (format!("{n}.json"), ran(1..31, (n, 3)));
+    let refused = |reports| merge(reports, 30).unwrap_err().to_string();
+    assert_eq!(refused(vec![]), "no report");
+    assert_eq!(refused(vec![shard(1)]), "of 3 shards, [1, 3] are missing");
+    assert_eq!(refused(vec![shard(0), shard(1), shard(1)]), "1.json and 1.json are the same shard, 2 of 3");
+    let other = ("other.json".to_owned(), ran(2..32, (1, 3)));
+    let what = "other.json is not of the batch that 0.json is of: other scenarios, systems or seeds";
+    assert_eq!(refused(vec![shard(0), other]), what);
 }
