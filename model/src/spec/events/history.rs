@@ -11,7 +11,10 @@ use onceward_core::{
         Request, Response,
     },
 };
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// What is known of an append.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -176,19 +179,26 @@ impl History {
         if !power {
             return;
         }
-        let lost: Vec<u64> = self
-            .facts
-            .iter()
-            .filter(|(_, f)| f.firm == Firm::Written)
-            .map(|(position, _)| *position)
-            .collect();
-        for position in lost {
-            if let Some(facts) = self.facts.remove(&position) {
+        let written = self.facts.iter().filter(|(_, facts)| facts.firm == Firm::Written);
+        let lost: BTreeSet<u64> = written.map(|(position, _)| *position).collect();
+        for position in &lost {
+            if let Some(facts) = self.facts.remove(position) {
                 // What follows may be another event: the chain is followed anew.
                 self.tails.remove(&facts.entity);
                 self.places.remove(&facts.id);
                 self.sequences.remove(&(facts.entity, facts.sequence));
                 self.settle(facts.origin.0, State::Unknown);
+            }
+        }
+        // Retries were told of the same positions.
+        for append in self.appends.values_mut() {
+            let (State::Acked(firsts), Request::Append { parts, .. }) = (&append.state, &*append.parts)
+            else {
+                continue;
+            };
+            let events = |(first, part): (&u64, &Part)| *first..first + part.events.len() as u64;
+            if firsts.iter().zip(parts).map(events).any(|told| lost.range(told).next().is_some()) {
+                append.state = State::Unknown;
             }
         }
     }

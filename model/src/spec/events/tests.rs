@@ -194,6 +194,25 @@ fn under_a_weaker_policy_power_may_take_what_was_written() {
 }
 
 #[test]
+fn a_retry_of_what_power_took_is_a_first_attempt() {
+    let mut story = Story { history: History::new(false, 1000), step: 0 };
+    let keyed = || append(Part { key: Some(Key(9)), ..part("a", &[0]) });
+    let told = |at, duplicate| {
+        Response::Appended(vec![Receipt { promise: Told::Written, duplicate, ..receipt(at, at, 1) }])
+    };
+    story.exchange(keyed(), told(0, false)).unwrap();
+    story.exchange(keyed(), told(0, true)).unwrap();
+    let mut killed = Story { history: story.history.clone(), step: story.step };
+    killed.history.crashed(false);
+    breaks(EXACTLY_ONCE, killed.exchange(keyed(), told(1, true)));
+    story.history.crashed(true);
+    story.exchange(append(part("a", &[5])), told(0, false)).unwrap();
+    story.exchange(keyed(), told(1, false)).unwrap();
+    story.exchange(keyed(), told(1, true)).unwrap();
+    breaks(EXACTLY_ONCE, story.exchange(keyed(), told(2, true)));
+}
+
+#[test]
 fn a_durable_store_must_not_answer_with_less() {
     let told = Receipt { promise: Told::Written, ..receipt(0, 0, 1) };
     breaks(ACKED_IS_DURABLE, Story::new().exchange(append(part("a", &[0])), Response::Appended(vec![told])));
