@@ -226,7 +226,8 @@ impl EventStore {
         })
     }
 
-    /// Stores durably how far a reader has come: `position` is the first that it has not processed.
+    /// Stores how far a reader has come, as firmly as the policy has it for appends: `position` is the first that it has
+    /// not processed.
     pub fn save_cursor(&self, reader: Name, position: u64) -> Pending<()> {
         self.ask(Request::SaveCursor { reader, position }, done)
     }

@@ -333,7 +333,8 @@ pub enum Request {
         /// The subscription.
         subscription: u64,
     },
-    /// Stores a reader's cursor durably, as a record of the log. Answered by [`Response::Done`].
+    /// Stores a reader's cursor, as a record of the log. Answered by [`Response::Done`] when it is what the store's policy
+    /// promises of appends: durable, or, under [`Promise::Written`], written, and then a [`Request::Barrier`] makes sure.
     SaveCursor {
         /// The reader.
         reader: Name,

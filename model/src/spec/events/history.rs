@@ -179,6 +179,10 @@ impl History {
         if !power {
             return;
         }
+        if !self.durable {
+            // Saving one was answered when it was written; what a barrier has covered since is not kept book of.
+            self.cursors.clear();
+        }
         let written = self.facts.iter().filter(|(_, facts)| facts.firm == Firm::Written);
         let lost: BTreeSet<u64> = written.map(|(position, _)| *position).collect();
         for position in &lost {

@@ -420,8 +420,16 @@ fn a_cursor_never_goes_back() {
     let mut story = Story::acked(2);
     story.exchange(Request::SaveCursor { reader: name("r"), position: 2 }, Response::Done).unwrap();
     story.exchange(Request::LoadCursor { reader: name("r") }, Response::Cursor(Some(2))).unwrap();
-    let load = Request::LoadCursor { reader: name("r") };
-    breaks(ACKED_IS_DURABLE, story.exchange(load, Response::Cursor(Some(1))));
+    let load = || Request::LoadCursor { reader: name("r") };
+    story.history.crashed(true);
+    breaks(ACKED_IS_DURABLE, story.exchange(load(), Response::Cursor(Some(1))));
+    // Under a weaker policy only the power takes it back.
+    let mut story = Story { history: History::new(false, 1000), step: 0 };
+    story.exchange(Request::SaveCursor { reader: name("r"), position: 0 }, Response::Done).unwrap();
+    story.history.crashed(false);
+    breaks(ACKED_IS_DURABLE, story.exchange(load(), Response::Cursor(None)));
+    story.history.crashed(true);
+    story.exchange(load(), Response::Cursor(None)).unwrap();
 }
 
 #[test]
