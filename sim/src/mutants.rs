@@ -26,3 +26,16 @@ macro_rules! mutant {
     };
 }
 pub(crate) use mutant;
+
+static SWITCHED_ON: std::sync::OnceLock<&'static str> = std::sync::OnceLock::new();
+
+/// Takes note of the known bug that the user has switched on, whosever it is: what shows a failure again needs it too.
+pub(crate) fn switched_on(name: &'static str) {
+    // The first stays: there is one bug for each process.
+    let _ = SWITCHED_ON.set(name);
+}
+
+/// The known bug that the user has switched on.
+pub(crate) fn which() -> Option<&'static str> {
+    SWITCHED_ON.get().copied()
+}

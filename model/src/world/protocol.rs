@@ -6,7 +6,7 @@
 //! reports, say) belongs into [`Ignored`](super::Ignored).
 
 use super::{Choice, Geometry, Time, World};
-use onceward_core::{CallId, Clock, Dur, Node, NodeAction, NodeId};
+use onceward_core::{CallId, ClientId, Clock, Dur, Node, NodeAction, NodeId};
 use std::{
     fmt::{self, Debug},
     hash::Hash,
@@ -77,7 +77,8 @@ pub trait Protocol: Send + Sync + 'static {
         Self: Sized;
 
     /// Calls that look at the outcome once faults have stopped, or prove that new work is accepted. Asked again, with
-    /// the next `round`, when all were answered; an empty answer ends the run.
+    /// the next `round`, when all were answered; an empty answer ends the run. Where it matters nothing which client
+    /// asks, let it be the [`PROBER`].
     fn probes(&self, _ghost: &Self::Ghost, _round: u32) -> Vec<(NodeId, CallId, Req<Self>)> {
         Vec::new()
     }
@@ -138,6 +139,10 @@ pub trait Protocol: Send + Sync + 'static {
         format!("{response:?}")
     }
 }
+
+/// A client that is none of any scenario's: the harness, which [looks at the outcome](Protocol::probes). Reports name
+/// it so.
+pub const PROBER: ClientId = ClientId(u16::MAX);
 
 /// Where in a run something was seen.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]

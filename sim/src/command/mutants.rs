@@ -88,6 +88,7 @@ pub(super) fn activate(context: &Context<'_>, name: Option<&str>) -> Result<Opti
         return rebuild().map(Some);
     }
     (mutant.activate)();
+    crate::mutants::switched_on(mutant.about.name);
     Ok(None)
 }
 

@@ -110,16 +110,22 @@ fn align<S: System>(
     scenario
 }
 
-/// Every moment at which something happens, and the one after it.
+/// The moments to which a line could be moved: just after something happens in a run of the lines before it, and not
+/// before the last of them.
 fn moments<S: System>(
     judge: &mut Judge<'_, S>,
     protocol: &Arc<Of<S>>,
     scenario: &Scenario<Of<S>>,
+    line: usize,
 ) -> Vec<Time> {
-    let (tape, _) = record(judge, protocol, scenario);
+    let mut before = scenario.clone();
+    before.entries.truncate(line);
+    let first = before.entries.last().map_or(Time(0), |last| last.at);
+    let (tape, _) = record(judge, protocol, &before);
     let mut times: Vec<Time> = tape.happenings.iter().map(|h| h.at.after(Dur(1))).collect();
     times.dedup();
     times.truncate(MOMENTS);
+    times.retain(|time| *time >= first);
     times
 }
 
@@ -140,13 +146,7 @@ fn moved<S: System>(
     scenario: &Scenario<Of<S>>,
 ) -> Option<Scenario<Of<S>>> {
     for n in (0..scenario.entries.len()).rev() {
-        let mut without = scenario.clone();
-        without.entries.truncate(n);
-        let first = without.entries.last().map_or(Time(0), |last| last.at);
-        for time in moments(judge, protocol, &without) {
-            if time < first {
-                continue;
-            }
+        for time in moments(judge, protocol, scenario, n) {
             let candidate = at(scenario, n, time);
             if judge.shows(protocol, &candidate) {
                 return Some(candidate);
@@ -167,16 +167,10 @@ fn two_moved<S: System>(
 ) -> Option<Scenario<Of<S>>> {
     let entries = scenario.entries.len();
     for n in (0..entries).rev() {
-        let mut without = scenario.clone();
-        without.entries.truncate(n);
-        let first = without.entries.last().map_or(Time(0), |last| last.at);
-        for time in moments(judge, protocol, &without).into_iter().filter(|time| *time >= first) {
+        for time in moments(judge, protocol, scenario, n) {
             let one = at(scenario, n, time);
             for m in (n + 1..entries).rev() {
-                let mut without = one.clone();
-                without.entries.truncate(m);
-                let first = without.entries[m - 1].at;
-                for time in moments(judge, protocol, &without).into_iter().filter(|time| *time >= first) {
+                for time in moments(judge, protocol, &one, m) {
                     let candidate = at(&one, m, time);
                     if judge.shows(protocol, &candidate) {
                         return Some(candidate);

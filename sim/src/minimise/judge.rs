@@ -76,8 +76,8 @@ impl<'a, S: System> Judge<'a, S> {
         Ok((judge, steps))
     }
 
-    /// Limits for the search. A cluster that never comes to rest is watched for as short as shows it: the whole of the usual patience for each
-    /// candidate would use up the time.
+    /// Limits for the search. A cluster that never comes to rest is watched for as short as shows it: the whole of the
+    /// usual patience for each candidate would use up the time.
     fn shorten(&mut self, protocol: &Arc<Of<S>>, failing: &Scenario<Of<S>>, steps: u64) {
         let usual = self.limits;
         if ![SETTLES, ACCEPTS_WORK].contains(&self.wanted.promise) {

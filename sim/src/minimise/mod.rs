@@ -1,9 +1,9 @@
 //! The minimiser: from a failing run to a short scenario text that fails in the same way. "The same" is the
-//! [`Signature`](crate::run::Signature); the judge of every candidate is a real run of the loop engine, healing included. The work has three
-//! parts, each jointly over whatever it knows: plan entries and classes of chance, under the very draws of the original
-//! run; then a plan that says what chance had done, so that nothing is left to chance; then the words of its text:
-//! lines, settings, nodes, clients, payloads, counts, names, times. What comes out is text that was read and run again
-//! as a replay does it, in a thread of its own, before anybody is told that it fails.
+//! [`Signature`](crate::run::Signature); the judge of every candidate is a real run of the loop engine, healing
+//! included. The work has three parts, each jointly over whatever it knows: plan entries and classes of chance, under
+//! the very draws of the original run; then a plan that says what chance had done, so that nothing is left to chance;
+//! then the words of its text: lines, settings, nodes, clients, payloads, counts, names, times. What comes out is text
+//! that was read and run again as a replay does it, in a thread of its own, before anybody is told that it fails.
 //!
 //! It knows no protocol: a [`System`] is all it needs. As long as its processor time lasts, equal failures give equal
 //! texts, and a text that came out of it comes out of it again.

@@ -112,10 +112,8 @@ impl<'a> Drawing<'a> {
         let evidence = self.recording.broken.iter().flat_map(|broken| &broken.evidence);
         let contra: Vec<&str> = evidence.filter(|(n, ..)| *n == step.n).map(|(.., what)| &**what).collect();
         let mark = if contra.is_empty() { ' ' } else { '✗' };
-        let mut line = self.coloured(&format!("{mark}{:>6} {:>9}  ", step.n, at(step.at)), FAINT);
-        if !contra.is_empty() {
-            line = self.coloured(&format!("{mark}{:>6} {:>9}  ", step.n, at(step.at)), VIOLET);
-        }
+        let colour = if contra.is_empty() { FAINT } else { VIOLET };
+        let mut line = self.coloured(&format!("{mark}{:>6} {:>9}  ", step.n, at(step.at)), colour);
         self.paint(&mut line, &cells);
         let room = self.style.width.saturating_sub(GUTTER + self.wide + 1);
         let colour = if step.fault { RED } else { "" };

@@ -3,6 +3,7 @@
 //! is shown, and the page says what is left out.
 
 use super::{Recording, Style, diagram};
+use crate::report::at;
 use std::fmt::Write;
 
 /// No page has more bytes than this.
@@ -115,14 +116,12 @@ fn head(recording: &Recording) -> String {
     html
 }
 
-/// Simulated time as the script writes it: five digits of the largest unit.
+/// Simulated time as the script writes it: with a space before the unit.
 fn moment(nanos: u64) -> String {
-    let units = [(1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "us"), (1, "ns")];
-    let (size, unit) = units.into_iter().find(|(size, _)| nanos >= *size).unwrap_or((1, "ns"));
-    let decimals = 4usize.saturating_sub((nanos / size).checked_ilog10().unwrap_or(0) as usize);
-    let text = format!("{:.decimals$}", nanos as f64 / size as f64);
-    let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
-    format!("{text} {unit}")
+    let mut text = at(nanos);
+    let unit = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
+    text.insert(unit, ' ');
+    text
 }
 
 /// Text for a page.

@@ -1,16 +1,18 @@
 //! What a batch has shown, for people at a terminal.
 
 use super::{FindingReport, LaneReport, Report, SmallerReport, at};
-use crate::run::Job;
+use crate::{mutants, run::Job};
 use std::{fmt::Write, path::Path};
 
-/// The one-line command that shows a run again.
+/// The one-line command that shows a run again, with the known bug that it needs.
 pub(super) fn repro(job: &dyn Job, seed: u64, plan: Option<&Path>) -> String {
-    match plan {
-        Some(plan) => format!("cargo sim replay {}", plan.display()),
-        None if job.is_swarm() => format!("cargo sim replay {seed} --system {}", job.system()),
-        None => format!("cargo sim replay {} --seed {seed}", job.name()),
-    }
+    let run = match plan {
+        Some(plan) => plan.display().to_string(),
+        None if job.is_swarm() => format!("{seed} --system {}", job.system()),
+        None => format!("{} --seed {seed}", job.name()),
+    };
+    let mutant = mutants::which().map_or_else(String::new, |name| format!(" --mutant {name}"));
+    format!("cargo sim replay {run}{mutant}")
 }
 
 /// One failure: the promise, the steps that contradict it, and how to see it again.

@@ -7,11 +7,11 @@ use crate::{
         events::{ACCEPTS_WORK, EVERYTHING_ANSWERED, History},
         image,
     },
-    world::{Event, Geometry, Ignored, Protocol, Resp, Seen, Violation, World},
+    world::{Event, Geometry, Ignored, PROBER, Protocol, Resp, Seen, Violation, World},
 };
 use bytes::Bytes;
 use onceward_core::{
-    CallId, ClientId, NodeId,
+    CallId, NodeId,
     log::{
         api::{Expected, Filter, Name, NewEvent, Part, Phase, Promise, Query, Refusal, Request, Response},
         store::{Config, EventStore},
@@ -21,9 +21,6 @@ use std::collections::BTreeSet;
 
 /// The node that is the store.
 pub const STORE: NodeId = NodeId(0);
-
-/// The client that looks at the outcome once faults have stopped.
-const PROBE: ClientId = ClientId(u16::MAX);
 
 /// An event store and its clients.
 #[derive(Clone, Debug)]
@@ -156,7 +153,7 @@ impl Protocol for Log {
                 if over && asked.as_deref() == Some(&Request::Shutdown) {
                     nobody_waits(history, seen)?;
                 }
-                if call.client == PROBE
+                if call.client == PROBER
                     && let Some(asked) = asked
                 {
                     let (beyond, small) = (ghost.history.is_beyond(), self.geometry.capacity.is_some());
@@ -199,7 +196,7 @@ impl Protocol for Log {
     }
 
     fn probes(&self, ghost: &Ghost, round: u32) -> Vec<(NodeId, CallId, Request)> {
-        let call = |n: u64| CallId { client: PROBE, number: u64::from(round) << 16 | n };
+        let call = |n: u64| CallId { client: PROBER, number: u64::from(round) << 16 | n };
         let one = |request| vec![(STORE, call(0), request)];
         if let Some(from) = ghost.probe.scan {
             return one(self.scan(from));
