@@ -13,6 +13,23 @@ pub struct About {
     pub kills: &'static str,
 }
 
+#[cfg(feature = "mutants")]
+static REACHED: core::sync::atomic::AtomicBool = core::sync::atomic::AtomicBool::new(false);
+
+/// Takes note that the place of the mutant that is switched on was reached.
+#[cfg(feature = "mutants")]
+#[doc(hidden)]
+pub fn reach() {
+    REACHED.store(true, core::sync::atomic::Ordering::Relaxed);
+}
+
+/// Whether this process has come to a place that the mutant that is switched on changes since this was asked last: in
+/// a run that has not, the mutant cannot have mattered.
+#[cfg(feature = "mutants")]
+pub fn take_reached() -> bool {
+    REACHED.swap(false, core::sync::atomic::Ordering::Relaxed)
+}
+
 /// Declares a catalogue of mutants: an enum, their descriptions, and the switch.
 #[macro_export]
 macro_rules! mutants {
@@ -51,7 +68,11 @@ macro_rules! mutants {
             #[cfg(feature = "mutants")]
             #[inline]
             $vis fn active(self) -> bool {
-                Self::switch().load(core::sync::atomic::Ordering::Relaxed) == self as usize
+                let active = Self::switch().load(core::sync::atomic::Ordering::Relaxed) == self as usize;
+                if active {
+                    $crate::mutants::reach();
+                }
+                active
             }
 
             /// Switches this mutant on, and every other of its catalogue off, for the whole process. To be called

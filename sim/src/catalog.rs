@@ -67,6 +67,10 @@ pub struct Checked {
     pub text: String,
     /// How it ended.
     pub end: End,
+    /// Different states seen.
+    pub states: u64,
+    /// The promise that is broken, and after how many steps at the earliest.
+    pub broken: Option<(&'static str, usize)>,
     /// The shortest way to a broken promise, as a scenario.
     pub counterexample: Option<String>,
 }
@@ -114,7 +118,9 @@ impl<S: System> Subject for Of<S> {
         let found = report.counterexample();
         let counterexample =
             found.map(|found| scenario::print(&*scope.protocol, &found.scenario(&scope.header)));
-        Some(Checked { text: report.to_string(), end, counterexample })
+        let broken = found.map(|found| (found.violation.promise, found.path.steps.len()));
+        let (text, states) = (report.to_string(), report.unique);
+        Some(Checked { text, end, states, broken, counterexample })
     }
     #[cfg(feature = "explore")]
     fn explore(&self, scope: &str, address: &str) -> Option<std::io::Result<()>> {

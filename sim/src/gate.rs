@@ -218,7 +218,7 @@ impl Hunt {
     }
 }
 
-fn whose(job: &dyn Job, seed: u64) -> String {
+pub(crate) fn whose(job: &dyn Job, seed: u64) -> String {
     let whose = if job.is_swarm() { RANDOM_PLAN } else { job.name() };
     format!("{whose}, seed {seed}")
 }

@@ -15,6 +15,7 @@ pub mod mutants;
 mod pane;
 pub mod picture;
 pub mod plan;
+pub mod power;
 pub mod prelude;
 mod program;
 #[cfg(unix)]

@@ -22,7 +22,7 @@ pub(super) fn check(context: &mut Context<'_>, args: &args::Check) -> Result<Ver
     let mut verdict = Verdict::Passed;
     for (subject, scope) in scopes {
         context.out.flush()?;
-        let Some(Checked { text, end, counterexample }) = subject.check(scope, &limits) else { continue };
+        let Some(Checked { text, end, counterexample, .. }) = subject.check(scope, &limits) else { continue };
         writeln!(context.out, "\n{text}")?;
         if end == End::Fails || end == End::Bounded && !limited {
             verdict = Verdict::Failed;

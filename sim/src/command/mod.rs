@@ -80,6 +80,7 @@ pub fn carry_out(args: &Args, catalog: &Catalog, out: &mut dyn Write) -> Result<
         Some(Verb::Merge(args)) => batch::merge(&mut context, args),
         Some(Verb::New(args)) => new::new(&mut context, args),
         Some(Verb::Hunt(args)) => mutants::hunt(&mut context, args),
+        Some(Verb::Trial(args)) => mutants::trial(&context, args),
         Some(Verb::Links(links)) => twin::links(&mut context, links),
         Some(Verb::Node(node)) => replay::node(&context, node),
     }

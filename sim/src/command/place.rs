@@ -39,6 +39,11 @@ impl Place {
         self.target().join("counterexamples")
     }
 
+    /// Where measurements of power are written.
+    pub(super) fn power(&self) -> PathBuf {
+        self.target().join("power")
+    }
+
     /// As short as it can be said from the current folder.
     fn target(&self) -> PathBuf {
         let named = env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
