@@ -53,7 +53,8 @@ fn random_plans_for_a_cluster_with_a_network_and_timers_find_nothing_and_are_rep
 
 #[test]
 fn random_plans_for_the_event_store_find_nothing_and_are_repeatable() {
-    swarm(&SwarmJob::<LogSystem>::new(), 1..60);
+    // Among them some in which several answers and a shutdown are under way at once: 77, 109, 126.
+    swarm(&SwarmJob::<LogSystem>::new(), 1..160);
 }
 
 #[test]

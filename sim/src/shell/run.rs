@@ -23,9 +23,13 @@ use onceward::driver::{call::Lost, engine::Waiting};
 use onceward_core::{Action, CallId, Clock, Dur, Input, NodeAction, NodeId, NodeInput};
 use onceward_model::{
     scenario::Planned,
-    world::{Choice, Key, Landed, Protocol, Seen, Time, Violation},
+    world::{Choice, Key, Landed, Protocol, Resp, Seen, Time, Violation},
 };
-use std::{collections::BTreeSet, pin::Pin, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    pin::Pin,
+    sync::Arc,
+};
 
 /// What madsim knows of a node.
 struct Mirror<P: Protocol> {
@@ -35,6 +39,10 @@ struct Mirror<P: Protocol> {
     contract: Contract<P::Node>,
     /// When the last step was, on the node's clocks.
     clock: Clock,
+    /// Calls that the machine has answered, in that order, and whose callers have not been seen to have the answer.
+    answered: VecDeque<CallId>,
+    /// Answers that callers have, and that the machine gave after others which are still on their way.
+    early: BTreeMap<CallId, Resp<P>>,
 }
 
 struct Shell<'a, P: Protocol, W> {
@@ -104,8 +112,15 @@ impl<'a, P: Protocol, W: Watch<P>> Shell<'a, P, W> {
                 }
             };
             let handle = madsim.create_node().name(name).init(start).build();
-            let clock = Clock::default();
-            Mirror { handle, runs: false, paused: false, contract: Contract::new(), clock }
+            Mirror {
+                handle,
+                runs: false,
+                paused: false,
+                contract: Contract::new(),
+                clock: Clock::default(),
+                answered: VecDeque::new(),
+                early: BTreeMap::new(),
+            }
         };
         let nodes = (0..protocol.nodes()).map(mirror).collect();
         let clients = madsim.create_node().name("clients").build();
@@ -300,6 +315,8 @@ impl<'a, P: Protocol, W: Watch<P>> Shell<'a, P, W> {
             (room.process, room.config, room.clocks) = (room.process + 1, host.config, host.clocks);
         });
         (mirror.contract, mirror.runs, mirror.paused) = (Contract::new(), true, false);
+        mirror.answered.clear();
+        mirror.early.clear();
         // A restart alone leaves what simulators know of the node.
         self.madsim.kill(mirror.handle.id());
         self.madsim.restart(mirror.handle.id());
@@ -329,7 +346,7 @@ impl<'a, P: Protocol, W: Watch<P>> Shell<'a, P, W> {
     fn gather(&mut self) -> Result<(), Stop> {
         let now = self.env.now();
         self.run.go_to(now);
-        let mut told = std::collections::VecDeque::from(self.env.told());
+        let mut told = VecDeque::from(self.env.told());
         while let Some(Told { who: (node, process), what }) = told.pop_front() {
             let current = self.env.room(node, |room| room.process) == process;
             let runs = self.run.world.host(node).node.is_some();
@@ -351,6 +368,10 @@ impl<'a, P: Protocol, W: Watch<P>> Shell<'a, P, W> {
                 self.run.events += 1;
                 self.nodes[n].contract.stepped(seen, clock, &input, &actions)?;
                 self.nodes[n].clock = clock;
+                self.nodes[n].answered.extend(actions.iter().filter_map(|action| match action {
+                    Action::Reply(call, _) => Some(*call),
+                    _ => None,
+                }));
                 let mut recorder = Recorder { born: &mut self.run.engine.born, watch: &mut *self.run.watch };
                 let cut = self.run.world.stepped(seen, (node, clock), &input, &actions, &mut recorder)?;
                 self.run.plan_born();
@@ -373,11 +394,17 @@ impl<'a, P: Protocol, W: Watch<P>> Shell<'a, P, W> {
                 self.panic.get_or_insert(Violation::new(NEVER_PANICS, words));
             }
             What::Answered(call, answer) => {
-                let waits = self.run.world.calls().iter().any(|(other, _)| *other == call);
                 match answer {
                     // The process was gone before the answer had reached anybody: it was lost on its way.
-                    _ if !waits => {}
-                    Ok(response) => self.act(node, Action::Reply(call, response))?,
+                    _ if !self.waits(call) => {}
+                    Ok(response) => {
+                        let mirror = &mut self.nodes[n];
+                        mirror.early.insert(call, response);
+                        if !mirror.answered.contains(&call) {
+                            mirror.answered.push_back(call);
+                        }
+                        self.deliver(node)?;
+                    }
                     Err(Lost::Failed) if self.unseen.contains(&call) => {
                         let what = "a call that no machine had seen was given up";
                         return Err(Violation::new(ANSWERS_CALLERS, what)
@@ -387,6 +414,7 @@ impl<'a, P: Protocol, W: Watch<P>> Shell<'a, P, W> {
                     // After too many panics a node is stopped for good.
                     Err(lost) if lost.outcome_unknown() || self.panic.is_some() => {
                         self.run.world.lose(self.run.now, call)?;
+                        self.deliver(node)?;
                     }
                     Err(lost) => {
                         let what = format!("a call was refused by the driver: {lost}");
@@ -395,6 +423,28 @@ impl<'a, P: Protocol, W: Watch<P>> Shell<'a, P, W> {
                             .into());
                     }
                 }
+            }
+        }
+        Ok(())
+    }
+
+    fn waits(&self, call: CallId) -> bool {
+        self.run.world.calls().iter().any(|(other, _)| *other == call)
+    }
+
+    /// Answers count in the order in which the machine gave them: which of several callers runs first, once their answers
+    /// are there, says nothing about the machine.
+    fn deliver(&mut self, node: NodeId) -> Result<(), Stop> {
+        let n = usize::from(node.0);
+        while let Some(call) = self.nodes[n].answered.front().copied() {
+            let waits = self.waits(call);
+            let answer = self.nodes[n].early.remove(&call);
+            if waits && answer.is_none() {
+                break;
+            }
+            self.nodes[n].answered.pop_front();
+            if let Some(response) = answer.filter(|_| waits) {
+                self.act(node, Action::Reply(call, response))?;
             }
         }
         Ok(())

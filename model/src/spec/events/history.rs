@@ -70,6 +70,8 @@ pub(super) struct Open {
     pub(super) request: Arc<Request>,
     /// Everything below this position was known when the call was made.
     pub(super) known: u64,
+    /// Whether somebody had asked the store to close before.
+    pub(super) closing: bool,
     pub(super) called: Ignored<Seen>,
 }
 
@@ -148,10 +150,11 @@ impl History {
             let append = Append { parts: Arc::clone(&request), state: State::Open, seen: Ignored(seen) };
             self.appends.insert(call, append);
         }
+        let closing = self.closing;
         if matches!(*request, Request::Shutdown) {
             self.closing = true;
         }
-        self.open.insert(call, Open { request, known: self.end(), called: Ignored(seen) });
+        self.open.insert(call, Open { request, known: self.end(), closing, called: Ignored(seen) });
     }
 
     /// A call found nobody: it was certainly not carried out.
@@ -264,6 +267,11 @@ impl History {
     /// Calls without an answer.
     pub fn waiting(&self) -> impl Iterator<Item = CallId> + '_ {
         self.open.keys().copied()
+    }
+
+    /// Calls without an answer that were made before anybody asked the store to close; it may not know of later ones.
+    pub fn waiting_before_close(&self) -> impl Iterator<Item = CallId> + '_ {
+        self.open.iter().filter(|(_, open)| !open.closing).map(|(call, _)| *call)
     }
 
     /// How many events are known to be there.

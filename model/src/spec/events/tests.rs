@@ -139,6 +139,24 @@ fn a_plain_story_is_accepted() {
 }
 
 #[test]
+fn who_calls_after_the_store_was_asked_to_close_may_still_wait_when_it_has() {
+    let mut story = Story::new();
+    let early = story.ask(&Request::Status);
+    let close = story.ask(&Request::Shutdown);
+    let late = story.ask(&Request::Status);
+    let owed = |story: &Story| story.history.waiting_before_close().collect::<Vec<_>>();
+    assert_eq!(owed(&story), [early, close]);
+    assert_eq!(story.history.waiting().collect::<Vec<_>>(), [early, close, late]);
+    // A store that was started anew has not been asked.
+    for call in [early, close, late] {
+        story.history.lost(call);
+    }
+    story.history.booted();
+    let again = story.ask(&Request::Status);
+    assert_eq!(owed(&story), [again]);
+}
+
+#[test]
 fn an_acknowledged_event_must_not_be_missing_after_a_crash() {
     let mut story = Story::acked(2);
     story.history.crashed(true);

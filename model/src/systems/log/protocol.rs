@@ -243,9 +243,9 @@ impl Protocol for Log {
     }
 }
 
-/// A store that says that it has shut down has answered everybody.
+/// A store that says that it has shut down has answered everybody who called before it was asked to.
 fn nobody_waits(history: &History, seen: Seen) -> Result<(), Violation> {
-    let mut waiting = history.waiting();
+    let mut waiting = history.waiting_before_close();
     let forgotten =
         waiting.find(|call| !matches!(history.request(*call).as_deref(), Some(Request::Shutdown)));
     match forgotten {
