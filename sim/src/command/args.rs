@@ -301,6 +301,13 @@ pub(super) struct Measured {
     /// With --power: forget what was measured before
     #[arg(long, requires = "power")]
     pub(super) fresh: bool,
+    /// With --power: compare with what was written there, and fail if the median of a mutant has doubled or if one is not
+    /// seen any more
+    #[arg(long, value_name = "FILE", requires = "power")]
+    pub(super) baseline: Option<PathBuf>,
+    /// With --power: write the medians there, for later comparisons; others that are there stay
+    #[arg(long, value_name = "FILE", requires = "power")]
+    pub(super) write_baseline: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug, ClapArgs)]

@@ -7,8 +7,10 @@
 //! keeps those that are over, and [`result`] says what they come to. None of them judges a run.
 
 pub mod ask;
+mod baseline;
 mod board;
 pub mod measure;
+mod page;
 pub mod result;
 pub mod stats;
 pub mod store;
@@ -17,6 +19,8 @@ mod table;
 mod tests;
 pub mod trial;
 
+pub use baseline::{Baseline, compare};
+pub use page::page;
 pub use result::Power;
 pub use table::table;
 

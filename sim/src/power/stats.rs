@@ -8,9 +8,9 @@ use std::fmt;
 /// How sure intervals are.
 pub const CONFIDENCE: f64 = 0.95;
 
-/// A point on the scale of what is measured.
+/// A point on the scale of what is measured. In JSON a number, `">"` or `"?"`.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(into = "Word", try_from = "Word")]
 pub enum Point {
     /// Here.
     At(f64),
@@ -18,6 +18,35 @@ pub enum Point {
     Beyond,
     /// Nobody can say with so few trials.
     Unknown,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Word {
+    Number(f64),
+    Sign(String),
+}
+
+impl From<Point> for Word {
+    fn from(point: Point) -> Word {
+        match point {
+            Point::At(value) => Word::Number(value),
+            other => Word::Sign(other.to_string()),
+        }
+    }
+}
+
+impl TryFrom<Word> for Point {
+    type Error = String;
+
+    fn try_from(word: Word) -> Result<Point, String> {
+        match word {
+            Word::Number(value) => Ok(Point::At(value)),
+            Word::Sign(sign) if sign == ">" => Ok(Point::Beyond),
+            Word::Sign(sign) if sign == "?" => Ok(Point::Unknown),
+            Word::Sign(other) => Err(format!("`{other}` is no point: there are numbers, `>` and `?`")),
+        }
+    }
 }
 
 /// A quantile and the interval that covers it in [`CONFIDENCE`] of all measurements, at least.

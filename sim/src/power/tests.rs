@@ -3,7 +3,7 @@
 use super::{
     Cell, Means, Part, Power, Rules, Stuck, Trial, control,
     measure::{self, FEWEST},
-    table,
+    page, table,
 };
 use crate::gate::{Candidate, DRIVER, HARNESS};
 use onceward_core::mutants::About;
@@ -81,6 +81,33 @@ fn power(cells: &[Cell]) -> Power {
 #[test]
 fn the_table() {
     insta::assert_snapshot!(table(&power(&cells())));
+}
+
+#[test]
+fn the_page_is_whole_and_asks_nothing_of_anybody() {
+    let page = page(&power(&cells()));
+    let body = page.strip_prefix("<!DOCTYPE html>").unwrap();
+    roxmltree::Document::parse(body).unwrap();
+    for outside in ["http:", "https:", "src=", "url(", "<script", "@import"] {
+        assert!(!page.contains(outside), "{outside}");
+    }
+    for shown in
+        ["Leaky", "Hidden", "Slips", "TooKind", "drops, 9 steps", "holds-water", "does not come back"]
+    {
+        assert!(page.contains(shown), "{shown}");
+    }
+}
+
+#[test]
+fn what_a_bug_says_is_no_markup() {
+    let mut cells = cells();
+    cells[0].trials[0].part.by = Some("<b>&\"'".into());
+    cells[0].trials[0].part.broken.insert("<i>".into(), 1);
+    let page = page(&power(&cells));
+    assert!(
+        !page.contains("<b>&\"") && !page.contains("<i>\"") && page.contains("&lt;b&gt;&amp;&quot;&#39;")
+    );
+    roxmltree::Document::parse(page.strip_prefix("<!DOCTYPE html>").unwrap()).unwrap();
 }
 
 #[test]

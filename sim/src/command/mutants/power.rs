@@ -8,14 +8,14 @@ use crate::{
     command::{Context, Refused, Verdict, args, twin},
     gate::{self, Candidate, HARNESS},
     power::{
-        self, Means, Power, Rules,
+        self, Baseline, Means, Power, Rules,
         measure::{self, Run},
         store::{Store, Under},
         trial::{Task, perform},
     },
     run::Job,
 };
-use std::{fs, io, time::Duration};
+use std::{fs, io, path::Path, time::Duration};
 
 /// So long a measurement takes at most, if nothing else is said.
 const TIME: Duration = Duration::from_secs(2 * 3600);
@@ -25,7 +25,9 @@ pub(super) fn power(
     args: &args::Mutants,
     wanted: &[Candidate],
 ) -> Result<Verdict, Refused> {
-    let args::Measured { by, trials, control, fresh } = &args.measured;
+    let args::Measured { by, trials, control, fresh, baseline, write_baseline } = &args.measured;
+    // Nobody should learn after two hours that the file is not there.
+    let before = baseline.as_deref().map(read).transpose()?;
     let means = if by.is_empty() { &Means::CHOICE[..] } else { by };
     let rules = Rules { cpu: args.cpu, trials: *trials, control: *control };
     let systems = context.catalog.all().map(|subject| subject.name());
@@ -57,23 +59,37 @@ pub(super) fn power(
     })?;
     shown.finish_and_clear();
     let complete = cells.iter().all(|cell| rules.is_done(cell));
-    let power = Power::of(&under.build, under.budget, &cells, complete, not_measured(means));
+    let mut power = Power::of(&under.build, under.budget, &cells, complete, not_measured(means));
+    let worse = before.map(|before| power::compare(&before, &power)).unwrap_or_default();
+    power.reasons.extend(worse);
     let json = serde_json::to_string_pretty(&power).map_err(|e| format!("the report is no JSON: {e}"))?;
     let write = |name: &str, text: &str| {
         let file = folder.join(name);
         fs::write(&file, text).map_err(|e| format!("{} cannot be written: {e}", file.display()))
     };
     write("power.json", &json)?;
+    write("power.html", &power::page(&power))?;
+    if let Some(file) = write_baseline {
+        let known = if file.is_file() { read(file)? } else { Baseline::default() };
+        let text = known.updated(Baseline::of(&power)).text();
+        fs::write(file, text).map_err(|e| format!("{} cannot be written: {e}", file.display()))?;
+    }
     if args.json {
         writeln!(context.out, "{json}")?;
     } else {
         write!(context.out, "\n{}", power::table(&power))?;
+        writeln!(context.out, "page: {}", folder.join("power.html").display())?;
     }
     Ok(if power.reasons.is_empty() { Verdict::Passed } else { Verdict::Failed })
 }
 
+fn read(file: &Path) -> Result<Baseline, Refused> {
+    let bytes = fs::read(file).map_err(|e| format!("{} cannot be read: {e}", file.display()))?;
+    Ok(serde_json::from_slice(&bytes).map_err(|e| format!("{} is no baseline: {e}", file.display()))?)
+}
+
 /// What trials must have been performed under to count.
-fn under(context: &Context<'_>, program: &std::path::Path, cpu: Duration) -> Result<Under, Refused> {
+fn under(context: &Context<'_>, program: &Path, cpu: Duration) -> Result<Under, Refused> {
     let code = fs::read(program).map_err(|e| format!("{} cannot be read: {e}", program.display()))?;
     let mut parts = vec![code];
     for one in context.place.shipped()? {
