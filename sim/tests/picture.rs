@@ -19,6 +19,7 @@ profile   none
 at 5ms    client-1 appends order-17 \"<b>created</b>\" expecting no-stream
 at 9ms    next sync of store lies
 at 10ms   client-2 appends order-17 \"paid\" expecting 0
+at 20ms   client-1 reads all
 at 40ms   store loses power
 at 50ms   store boots
 at 60ms   client-1 reads all
@@ -35,7 +36,15 @@ for (const key of ["Home", "j", "ArrowDown", "k", "End", "n", "N", "f"]) {
   document.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
   now();
 }
-document.dispatchEvent(new KeyboardEvent("keydown", { key: "?", bubbles: true }));
+const key = (key) => document.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+const faint = () => [...document.querySelectorAll("#rows li .words")].filter((one) => getComputedStyle(one).opacity < 0.5).length;
+const before = faint();
+key("s");
+const without = faint();
+key("s");
+document.body.dataset.faded = [before, without, faint()].join(" ");
+document.body.dataset.parts = [...document.querySelectorAll("#rows li.parts")].map((one) => one.id).join(" ");
+key("?");
 document.body.dataset.help = document.getElementById("help").open;
 document.body.dataset.seen = seen.join(" ");
 document.body.dataset.side = document.getElementById("side").textContent.length;
@@ -66,7 +75,8 @@ fn a_browser_draws_the_page_and_follows_the_keys() {
     };
     let job = ScenarioJob::<LogSystem>::read("a-disk-that-loses", SCENARIO).unwrap();
     let outcome = job.worker().run(1);
-    let run = picture::take(&job, &mut *job.worker(), &outcome, None, "cargo sim replay x").unwrap();
+    let mut run = picture::take(&job, &mut *job.worker(), &outcome, None, "cargo sim replay x").unwrap();
+    run.nearest = Some(job.worker().nearest(1).unwrap());
     let contradiction = run.contradiction();
     assert!(contradiction.len() >= 2, "{run:?}");
 
@@ -100,6 +110,15 @@ fn a_browser_draws_the_page_and_follows_the_keys() {
     let expected: Vec<String> = expected.iter().map(|step| format!("step-{step}")).collect();
     assert_eq!(selected, expected.join(" "));
     assert_eq!(attribute(&dom, "help"), Some("true"));
+    let idle = run.steps.iter().filter(|step| !step.leads).count();
+    assert!(idle > 0, "everything leads to the contradiction: nothing to see");
+    assert_eq!(attribute(&dom, "faded"), Some(&*format!("{idle} 0 {idle}")));
+    let parts = run
+        .nearest
+        .as_ref()
+        .and_then(|nearest| nearest.passing.as_ref())
+        .map(|nearest| format!("step-{}", nearest.step));
+    assert_eq!(attribute(&dom, "parts"), parts.as_deref());
     assert_eq!(attribute(&dom, "bold"), Some("0"), "a payload has become markup");
     let many = |name| attribute(&dom, name).unwrap().parse::<usize>().unwrap();
     assert!(many("drawn") > run.messages.len() + run.stays.len() && many("side") > 50);

@@ -4,7 +4,7 @@ use super::{Context, Refused, Verdict, args, mutants};
 use crate::{
     picture::{self, Style},
     real::Seat,
-    report::at,
+    report::{at, parting},
     run::{How, Job, Outcome, host},
 };
 use onceward_core::NodeId;
@@ -95,14 +95,21 @@ fn draw(
         return Ok(());
     }
     let again = again(args);
-    let taken = host::fresh(|| {
+    let mut taken = host::fresh(|| {
         picture::take(job, &mut *job.worker_in(args.engine.into())?, outcome, args.until, &again)
     })?;
+    if outcome.violation.is_some() && args.engine == args::Engine::Loop && !job.is_swarm() {
+        // Whatever stands in the way of a comparison, the run itself can be drawn.
+        taken.nearest = host::fresh(|| job.worker().nearest(outcome.seed)).ok();
+    }
     if args.diagram {
         let terminal = io::stdout().is_terminal();
         let colour = terminal && env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
         let style = Style { width: if terminal { width() } else { PAPER }, colour };
         write!(context.out, "\n{}", picture::diagram(&taken, style))?;
+        if let Some(nearest) = &taken.nearest {
+            write!(context.out, "\n{}", parting(nearest))?;
+        }
     }
     if let Some(file) = &args.html {
         let page = picture::page(&taken)?;

@@ -214,7 +214,7 @@ fn stepwise<S: System>(
 }
 
 /// The steps that can happen when one after the other is tried.
-fn possible<S: System>(protocol: &Arc<Of<S>>, entries: &[Entry<Of<S>>]) -> Vec<Entry<Of<S>>> {
+pub(super) fn possible<S: System>(protocol: &Arc<Of<S>>, entries: &[Entry<Of<S>>]) -> Vec<Entry<Of<S>>> {
     let mut world = World::new(protocol.clone(), 0);
     let replayed = replay_exact(&mut world, entries, Mode::Skip, &mut Nobody);
     let skipped = replayed.map(|replayed| replayed.skipped).unwrap_or_default();

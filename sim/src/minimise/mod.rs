@@ -12,6 +12,7 @@ mod ddmin;
 mod entries;
 mod explicit;
 mod judge;
+mod nearest;
 mod page;
 mod profiles;
 mod tape;
@@ -20,6 +21,9 @@ mod words;
 
 #[cfg(test)]
 mod tests;
+
+pub(crate) use nearest::nearest;
+pub use nearest::{Nearest, Parting, Passing};
 
 use crate::run::{Job, Outcome, ScenarioJob, host};
 use judge::{Judge, Of};

@@ -1,7 +1,7 @@
 //! The minimiser on failures that need no bug: of the toy under syncs that lie, and of the event store
 //! under one that does.
 
-use super::{Options, Shrunk};
+use super::{Nearest, Options, Passing, Shrunk};
 use crate::{
     batch::{self, Lane},
     report::{Report, Rules, Shrinker, SmallerReport, failure},
@@ -156,4 +156,52 @@ fn a_batch_shrinks_each_way_to_fail_once() {
     }
     let texts = report.lanes.iter().map(|lane| failure(lane, &lane.findings[0]));
     insta::assert_snapshot!(texts.collect::<Vec<_>>().join("\n"));
+}
+
+/// A lie of the disk, and then the power goes; what was acknowledged is lost.
+const TOY_LIE: &str = "\
+system    toy
+cluster   server  client
+profile   none
+
+at 0ms    client-1 adds
+at 700us  next sync of server lies
+at 300ms  server loses power
+";
+
+fn closest<S: System>(text: &str) -> Result<Nearest, String> {
+    let job = job::<S>(text);
+    job.worker().nearest(job.seed())
+}
+
+/// The closest run passes, and nothing that is said of it is wrong.
+fn is_closest<S: System>(text: &str) -> Passing {
+    let nearest = closest::<S>(text).unwrap();
+    let passing = nearest.passing.unwrap_or_else(|| panic!("none of {}", nearest.tried));
+    assert_eq!(signature::<S>(&passing.text), None, "it does not pass:\n{}", passing.text);
+    let links = |text: &str| job::<S>(text).worker().links(0).1;
+    let (here, there) = (links(text), links(&passing.text));
+    let parted = here.iter().zip(&there).find(|(a, b)| a != b).map(|(here, _)| here.0.step);
+    assert!(parted.is_none_or(|step| step >= passing.step), "they part at {parted:?} already: {passing:?}");
+    assert_ne!(passing.here, passing.there);
+    passing
+}
+
+#[test]
+fn the_closest_run_that_passes_is_one_change_away() {
+    is_closest::<ToySystem>(TOY_LIE);
+    insta::assert_snapshot!(crate::report::parting(&closest::<ToySystem>(TOY_LIE).unwrap()));
+}
+
+#[test]
+fn the_closest_run_of_a_failure_of_the_store_passes_too() {
+    let shrunk = shrink::<LogSystem>(LOG).unwrap();
+    is_closest::<LogSystem>(&shrunk.text);
+    insta::assert_snapshot!(crate::report::parting(&closest::<LogSystem>(&shrunk.text).unwrap()));
+}
+
+#[test]
+fn what_passes_has_no_closest_run() {
+    let passes = TOY_LIE.replace("at 700us  next sync of server lies\n", "");
+    assert_eq!(closest::<ToySystem>(&passes), Err("this run breaks no promise".into()));
 }

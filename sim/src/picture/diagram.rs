@@ -111,12 +111,22 @@ impl<'a> Drawing<'a> {
         }
         let evidence = self.recording.broken.iter().flat_map(|broken| &broken.evidence);
         let contra: Vec<&str> = evidence.filter(|(n, ..)| *n == step.n).map(|(.., what)| &**what).collect();
-        let mark = if contra.is_empty() { ' ' } else { '✗' };
+        let parts = self.recording.passing().filter(|passing| passing.step == step.n);
+        let mark = match (contra.is_empty(), parts) {
+            (false, _) => '✗',
+            (true, Some(_)) => '≠',
+            (true, None) if step.leads => ' ',
+            (true, None) => '·',
+        };
         let colour = if contra.is_empty() { FAINT } else { VIOLET };
         let mut line = self.coloured(&format!("{mark}{:>6} {:>9}  ", step.n, at(step.at)), colour);
         self.paint(&mut line, &cells);
         let room = self.style.width.saturating_sub(GUTTER + self.wide + 1);
-        let colour = if step.fault { RED } else { "" };
+        let colour = match (step.fault, step.leads) {
+            (true, _) => RED,
+            (false, true) => "",
+            (false, false) => FAINT,
+        };
         line.push(' ');
         line.push_str(&self.coloured(&cut(&step.text, room), colour));
         text.push_str(line.trim_end());
@@ -138,6 +148,10 @@ impl<'a> Drawing<'a> {
             let who = &self.recording.lanes[message.to].name;
             let arrow = if message.fate == Fate::Lost { '✗' } else { '←' };
             more(&format!("{who} {arrow} {}", message.label), BLUE);
+        }
+        if let Some(passing) = parts {
+            let there = passing.there.as_ref().map_or("nothing more happens", |there| &there.what);
+            more(&format!("≠ there: {there}"), GREEN);
         }
         contra.iter().for_each(|what| more(&format!("✗ {what}"), VIOLET));
     }
@@ -207,8 +221,16 @@ impl<'a> Drawing<'a> {
     }
 
     fn legend(&self) -> String {
-        let signs = "● step  ◆ disk operation ends  ▲ starts  ϟ goes down  ! fault   beside a node: ░ written, not \
-                     durable  ▓ no sync will save it  ■ now durable  ✗ lost  □ kept by luck";
+        let mut signs = String::from(
+            "● step  ◆ disk operation ends  ▲ starts  ϟ goes down  ! fault   beside a node: ░ written, not \
+             durable  ▓ no sync will save it  ■ now durable  ✗ lost  □ kept by luck",
+        );
+        if self.recording.leading.is_some() {
+            signs.push_str("   beside a number: ✗ contradicts the promise  · does not lead to that");
+        }
+        if self.recording.passing().is_some() {
+            signs.push_str("  ≠ a run that passes goes another way");
+        }
         let mut text = String::from("\n");
         let mut line = String::new();
         for sign in signs.split("  ").map(str::trim) {

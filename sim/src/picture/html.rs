@@ -3,7 +3,10 @@
 //! is shown, and the page says what is left out.
 
 use super::{Recording, Style, diagram};
-use crate::report::at;
+use crate::{
+    minimise::{Parting, Passing},
+    report::{at, grouped},
+};
 use std::fmt::Write;
 
 /// No page has more bytes than this.
@@ -113,7 +116,38 @@ fn head(recording: &Recording) -> String {
         }
         html.push_str("</ol>");
     }
+    if let Some(leading) = recording.leading {
+        let (leading, of) = (grouped(leading), grouped(recording.total));
+        let _ = write!(
+            html,
+            "<p class=\"slice\"><b>{leading} of {of} steps lead to it.</b> The others are faded: no chain of messages, \
+             disk operations or steps of one process goes from them to the contradiction. <button type=\"button\" \
+             class=\"btn\" id=\"slice\" aria-pressed=\"true\">fade them (s)</button></p>"
+        );
+    }
+    if let Some(passing) = recording.passing() {
+        html.push_str(&nearest(passing));
+    } else if let Some(nearest) = &recording.nearest {
+        let tried = grouped(nearest.tried);
+        let _ = write!(html, "<p class=\"slice\">None of {tried} runs that are one change away passes.</p>");
+    }
     html
+}
+
+/// The closest run that passes, and where the two part.
+fn nearest(passing: &Passing) -> String {
+    let side = |side: &Option<Parting>| match side {
+        Some(Parting { nanos, what }) => format!("<time>{}</time> {}", moment(*nanos), escaped(what)),
+        None => "nothing more happens".to_owned(),
+    };
+    let (change, step) = (escaped(&passing.change), passing.step);
+    format!(
+        "<div class=\"passing\"><b>It passes</b> {change}. <button type=\"button\" class=\"link\" \
+         data-step=\"{step}\">The runs part at step {step}</button>.<dl><dt>here</dt><dd>{}</dd><dt>there</dt><dd>{}</dd>\
+         </dl></div>",
+        side(&passing.here),
+        side(&passing.there)
+    )
 }
 
 /// Simulated time as the script writes it: with a space before the unit.

@@ -4,6 +4,7 @@
 //! the same run gives the same bytes.
 
 mod camera;
+mod causes;
 mod diagram;
 mod frame;
 mod html;

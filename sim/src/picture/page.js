@@ -134,6 +134,7 @@ const fates = { open: "written, not durable", synced: "durable", kept: "kept alt
       item.setAttribute("role", "option");
       item.setAttribute("aria-selected", "false");
       item.classList.toggle("fault", step.fault);
+      item.classList.toggle("off", !step.leads);
       item.append(el("span", "n", String(step.n)), el("span", "t", span(step.at)));
       const words = el("span", "words"), line = el("span", "say", step.text);
       if (step.text.length > 60) line.title = step.text;
@@ -152,10 +153,20 @@ const fates = { open: "written, not durable", synced: "durable", kept: "kept alt
         item.classList.add("contra");
         words.appendChild(el("span", "badge", contra.get(step.n)));
       }
+      const other = run.nearest && run.nearest.passing;
+      const parts = other && other.step === step.n;
+      if (parts) {
+        item.classList.add("parts");
+        const there = other.there ? other.there.what : "nothing more happens";
+        const badge = el("span", "badge parting", "≠ " + there);
+        badge.title = "It passes " + other.change + ": there, at this step, " + there;
+        words.appendChild(badge);
+      }
       item.appendChild(words);
       const where = step.lane === null ? "" : run.lanes[step.lane].name + ", ";
       item.setAttribute("aria-label", "Step " + step.n + ", " + span(step.at) + ", " + where + step.text
-        + (step.fault ? ", a fault" : "") + (contra.has(step.n) ? ", contradicts the promise: " + contra.get(step.n) : ""));
+        + (step.fault ? ", a fault" : "") + (step.leads ? "" : ", does not lead to the contradiction")
+        + (parts ? ", here the run that passes goes another way" : "") + (contra.has(step.n) ? ", contradicts the promise: " + contra.get(step.n) : ""));
       item.addEventListener("click", () => { select(step.n); $("run").focus({ preventScroll: true }); });
     }
     items.push(item);
@@ -204,6 +215,8 @@ const fates = { open: "written, not durable", synced: "durable", kept: "kept alt
     title(svg("path", "sync " + sync.end, { d: `M${left + 4} ${from}h-4V${until}h4` }, draw), sync.what + ": " + ends[sync.end]);
     if (["failed", "cut", "lied"].includes(sync.end)) svg("path", "x", { d: `M${left - 3} ${until - 4}l7 8m0 -8l-7 8` }, draw);
   }
+  const idle = new Set(run.steps.filter((step) => !step.leads).map((step) => step.n));
+  const faded = (n) => idle.has(n) ? " off" : "";
   const arrows = new Map();
   const remember = (n, line) => arrows.set(n, [...(arrows.get(n) || []), line]);
   for (const message of run.messages) {
@@ -212,7 +225,7 @@ const fates = { open: "written, not durable", synced: "durable", kept: "kept alt
     const shift = call ? (reply ? 4 : -4) : 0;
     const x1 = lanes[message.from].x, y1 = y(message.sent) + shift;
     let x2 = lanes[message.to].x, y2 = (message.until === null ? height : y(message.until)) + shift;
-    const cls = message.fate + (call ? " call" : "") + (message.copy ? " copy" : "");
+    const cls = message.fate + (call ? " call" : "") + (message.copy ? " copy" : "") + (faded(message.sent) || (message.until !== null && faded(message.until)));
     const gone = message.fate === "lost" || message.fate === "underway";
     if (message.fate === "lost") { x2 = x1 + (x2 - x1) * 0.6; y2 = y1 + (y2 - y1) * 0.6; }
     if (message.fate === "underway") { const part = Math.min(1, 3 * ROW / Math.max(y2 - y1, 1)); x2 = x1 + (x2 - x1) * part; y2 = y1 + (y2 - y1) * part; }
@@ -228,9 +241,9 @@ const fates = { open: "written, not durable", synced: "durable", kept: "kept alt
   for (const step of run.steps) {
     if (step.lane === null) continue;
     const c = lanes[step.lane].x, m = y(step.n);
-    const bad = step.fault ? " bad" : "";
-    if (step.kind === "boot") svg("path", "ev boot", { d: `M${c} ${m - 6}l6 10h-12z` }, draw);
-    else if (step.kind === "crash") svg("path", "ev crash", { d: `M${c + 3} ${m - 10}l-9 11h5l-3 9l11 -13h-6z` }, draw);
+    const bad = (step.fault ? " bad" : "") + faded(step.n);
+    if (step.kind === "boot") svg("path", "ev boot" + faded(step.n), { d: `M${c} ${m - 6}l6 10h-12z` }, draw);
+    else if (step.kind === "crash") svg("path", "ev crash" + faded(step.n), { d: `M${c + 3} ${m - 10}l-9 11h5l-3 9l11 -13h-6z` }, draw);
     else if (step.kind === "disk") svg("rect", "ev disk" + bad, { x: c - 4, y: m - 4, width: 8, height: 8, rx: 1 }, draw);
     else svg("circle", "ev " + step.kind + bad, { cx: c, cy: m, r: 4.5 }, draw);
   }
@@ -252,7 +265,7 @@ const fates = { open: "written, not durable", synced: "durable", kept: "kept alt
     side.scrollTop = 0;
     const lane = step.lane === null ? null : run.lanes[step.lane];
     side.appendChild(el("h2", "", step.text));
-    side.appendChild(el("p", "meta", "step " + step.n.toLocaleString("en") + " of " + run.total.toLocaleString("en") + " · " + span(step.at) + (lane ? " · " + lane.name : "") + (step.fault ? " · a fault" : "")));
+    side.appendChild(el("p", "meta", "step " + step.n.toLocaleString("en") + " of " + run.total.toLocaleString("en") + " · " + span(step.at) + (lane ? " · " + lane.name : "") + (step.fault ? " · a fault" : "") + (step.leads ? "" : " · does not lead to the contradiction")));
     if (contra.has(step.n)) side.appendChild(el("div", "contra", "Contradicts the promise: " + contra.get(step.n)));
     for (const taken of step.taken) {
       const asked = section(run.lanes[taken.lane].name + " was given");
@@ -397,6 +410,11 @@ const fates = { open: "written, not durable", synced: "durable", kept: "kept alt
     const m = run.messages.find((m) => m.until !== null && m.until !== m.sent && (m.sent === chosen || m.until === chosen));
     if (m) select(m.sent === chosen ? m.until : m.sent, true);
   };
+  const toggle = $("slice");
+  const fade = (on) => { $("stage").classList.toggle("slice", on); if (toggle) toggle.setAttribute("aria-pressed", String(on)); };
+  const flip = () => fade(!$("stage").classList.contains("slice"));
+  if (toggle) toggle.addEventListener("click", flip);
+  fade(toggle !== null);
   const help = $("help");
   const keys = {
     ArrowDown: () => move(1), j: () => move(1), ArrowUp: () => move(-1), k: () => move(-1),
@@ -404,7 +422,7 @@ const fates = { open: "written, not durable", synced: "durable", kept: "kept alt
     Home: () => select(shown[0], true), g: () => select(shown[0], true),
     End: () => select(shown[shown.length - 1], true), G: () => select(shown[shown.length - 1], true),
     n: () => along(marked), N: () => along(marked, true), f: () => along(faults), F: () => along(faults, true),
-    m: other, "?": () => help.open ? help.close() : help.showModal(),
+    m: other, s: flip, "?": () => help.open ? help.close() : help.showModal(),
   };
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || !(event.key in keys)) return;

@@ -2,6 +2,7 @@
 //! named by their numbers, lanes by their places in [`Recording::lanes`].
 
 use super::{frame::Frame, states::States};
+use crate::minimise::{Nearest, Passing};
 use serde::Serialize;
 
 /// One run, as far as a picture shows it.
@@ -19,6 +20,10 @@ pub struct Recording {
     pub plan: String,
     /// The promise that was broken, if any.
     pub broken: Option<Broken>,
+    /// How many steps lead to that.
+    pub leading: Option<u64>,
+    /// The closest run that passes, if one was looked for.
+    pub nearest: Option<Nearest>,
     /// Nodes first, then clients.
     pub lanes: Vec<Lane>,
     /// How many steps the run has.
@@ -116,6 +121,8 @@ pub struct Step {
     pub before: Option<usize>,
     /// The state after it.
     pub after: Option<usize>,
+    /// Whether it leads to the broken promise; all do where none is broken.
+    pub leads: bool,
 }
 
 /// A step of a machine.
@@ -280,10 +287,17 @@ impl Recording {
         steps
     }
 
+    /// The closest run that passes, if one was found.
+    pub(super) fn passing(&self) -> Option<&Passing> {
+        self.nearest.as_ref()?.passing.as_ref()
+    }
+
     /// The same run, with at most about so many steps and what hangs on them.
     pub(super) fn narrowed(&self, most: u64) -> Recording {
         let mut narrow = self.clone();
-        narrow.keep(&Frame::of(self.total, &self.contradiction(), most), (most / 4) as usize);
+        let parting = self.passing().map(|passing| passing.step);
+        let wanted: Vec<u64> = self.contradiction().into_iter().chain(parting).collect();
+        narrow.keep(&Frame::of(self.total, &wanted, most), (most / 4) as usize);
         narrow
     }
 

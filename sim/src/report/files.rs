@@ -2,7 +2,8 @@
 //! as text, and the page that shows the run.
 
 use crate::{
-    picture,
+    minimise::{Nearest, Passing},
+    picture::{self, Recording},
     run::{Job, Outcome, Replay, host},
 };
 use onceward_model::trace;
@@ -19,6 +20,8 @@ pub(super) const PLAN: &str = "plan.scenario";
 const PAGE: &str = "report.html";
 /// What the terminal shows of it.
 const TEXT: &str = "report.txt";
+/// The closest run that passes.
+const PASSING: &str = "passing.scenario";
 
 /// A folder for failures.
 #[derive(Debug)]
@@ -43,7 +46,7 @@ impl Files {
             fs::write(folder.join("run.trace"), trace::write(&run.trace))?;
             fs::write(folder.join(PLAN), &run.plan)?;
             // What an earlier failure of this seed has left is not this one's.
-            for old in [PAGE, TEXT] {
+            for old in [PAGE, TEXT, PASSING] {
                 let _ = fs::remove_file(folder.join(old));
             }
             Ok(folder.clone())
@@ -63,12 +66,32 @@ impl Files {
     }
 }
 
-/// Writes the page that shows a run into its folder, and says under what name. Without a page there is still the plan.
-pub(super) fn picture(job: &dyn Job, outcome: &Outcome, replay: &str, folder: &Path) -> Option<PathBuf> {
-    let taken = host::fresh(|| picture::take(job, &mut *job.worker(), outcome, None, replay));
-    let page = picture::page(&taken.ok()?).ok()?;
+/// Takes a picture of a run. Without one there is still the plan.
+pub(super) fn picture(
+    job: &dyn Job,
+    outcome: &Outcome,
+    replay: &str,
+    nearest: Option<&Nearest>,
+) -> Option<Recording> {
+    let mut taken = host::fresh(|| picture::take(job, &mut *job.worker(), outcome, None, replay)).ok()?;
+    taken.nearest = nearest.cloned();
+    Some(taken)
+}
+
+/// Writes the page that shows a run into its folder, and says under what name.
+pub(super) fn page(recording: &Recording, folder: &Path) -> Option<PathBuf> {
+    let page = picture::page(recording).ok()?;
     let file = folder.join(PAGE);
     fs::write(&file, page).ok()?;
+    Some(file)
+}
+
+/// Writes the closest run that passes into a failure's folder, and says under what name.
+pub(super) fn passing(passing: &Passing, folder: &Path) -> Option<PathBuf> {
+    let file = folder.join(PASSING);
+    let Passing { change, step, text, .. } = passing;
+    let text = format!("# The failing run passes {change}: they part at step {step}.\n{text}");
+    fs::write(&file, text).ok()?;
     Some(file)
 }
 

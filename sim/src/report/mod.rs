@@ -14,11 +14,12 @@ pub use ci::{annotations, job_summary, junit};
 pub use files::Files;
 pub use merge::{MergeError, merge};
 pub use smaller::{Shrinker, SmallerReport};
-pub(crate) use text::grouped;
 pub use text::{failure, summary};
+pub(crate) use text::{grouped, parting};
 
 use crate::{
     batch::{Lane, Options, Results, Tally},
+    minimise::Nearest,
     run::{How, host},
 };
 use onceward_core::Dur;
@@ -114,6 +115,21 @@ pub struct FindingReport {
     pub smaller: Option<SmallerReport>,
     /// The page that shows it, if it could be written.
     pub picture: Option<String>,
+    /// How much of the run that is shown leads to the contradiction.
+    pub slice: Option<Slice>,
+    /// The closest run that passes, if one was looked for.
+    pub nearest: Option<Nearest>,
+    /// Where its scenario is, if there is one that could be written.
+    pub passing: Option<PathBuf>,
+}
+
+/// How much of a run leads to its contradiction.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Slice {
+    /// Steps that the contradicting ones depend on, themselves included.
+    pub leading: u64,
+    /// All steps.
+    pub of: u64,
 }
 
 /// One step that takes part in a contradiction.
@@ -208,14 +224,21 @@ fn lane_report(
         // What is left of it says more than the whole.
         let scenario = smaller.as_ref().and_then(SmallerReport::scenario);
         let small = scenario.and_then(|scenario| job.other(job.name(), &scenario.shrunk.text));
-        let picture = match (&again, &folder, &small) {
-            (Ok(_), Some(folder), Some(small)) => {
+        let nearest =
+            small.as_ref().and_then(|small| host::fresh(|| small.worker().nearest(small.seed())).ok());
+        let recording = match (&again, &small) {
+            (Ok(_), Some(small)) => {
                 let outcome = host::fresh(|| small.worker().run(small.seed()));
-                files::picture(&**small, &outcome, &replay, folder)
+                files::picture(&**small, &outcome, &replay, nearest.as_ref())
             }
-            (Ok(again), Some(folder), None) => files::picture(job, &again.outcome, &replay, folder),
-            _ => None,
+            (Ok(again), None) => files::picture(job, &again.outcome, &replay, None),
+            (Err(_), _) => None,
         };
+        let picture = recording.as_ref().zip(folder.as_ref());
+        let picture = picture.and_then(|(recording, folder)| files::page(recording, folder));
+        let passing = nearest.as_ref().and_then(|nearest| nearest.passing.as_ref()).zip(folder.as_ref());
+        let passing = passing.and_then(|(passing, folder)| files::passing(passing, folder));
+        let slice = recording.and_then(|run| Some(Slice { leading: run.leading?, of: run.total }));
         let report = FindingReport {
             promise: signature.promise.to_owned(),
             what: finding.violation.what.clone(),
@@ -226,6 +249,9 @@ fn lane_report(
             confirmed,
             smaller,
             picture: picture.map(|file| file.display().to_string()),
+            slice,
+            nearest,
+            passing,
         };
         (report, folder)
     });

@@ -37,6 +37,9 @@ fn report() -> Report {
         confirmed: true,
         smaller: None,
         picture: Some("target/failures/7/report.html".into()),
+        slice: Some(Slice { leading: 12, of: 40 }),
+        nearest: None,
+        passing: None,
     };
     Report {
         madsim: true,

@@ -1,7 +1,11 @@
 //! What a batch has shown, for people at a terminal.
 
-use super::{FindingReport, LaneReport, Report, SmallerReport, at};
-use crate::{mutants, run::Job};
+use super::{FindingReport, LaneReport, Report, Slice, SmallerReport, at};
+use crate::{
+    minimise::{Nearest, Parting, Passing},
+    mutants,
+    run::Job,
+};
 use std::{fmt::Write, path::Path};
 
 /// The one-line command that shows a run again, with the known bug that it needs.
@@ -41,6 +45,12 @@ pub fn failure(lane: &LaneReport, finding: &FindingReport) -> String {
     for (time, evidence) in times.iter().zip(steps) {
         let _ = writeln!(text, "  {time:<wide$}  step {}: {}", evidence.step, evidence.what);
     }
+    if let Some(Slice { leading, of }) = finding.slice {
+        let _ = writeln!(text, "  {} of {} steps lead to it", grouped(leading), grouped(of));
+    }
+    if let Some(nearest) = &finding.nearest {
+        text.push_str(&parting(nearest));
+    }
     if !finding.confirmed {
         let _ = writeln!(
             text,
@@ -51,10 +61,30 @@ pub fn failure(lane: &LaneReport, finding: &FindingReport) -> String {
         let _ = writeln!(text, "\n{}\n", short.plain().trim_end());
     }
     let _ = writeln!(text, "  replay  {}", finding.replay);
+    if let Some(file) = &finding.passing {
+        let _ = writeln!(text, "  passing {}", file.display());
+    }
     if let Some(picture) = &finding.picture {
         let _ = writeln!(text, "  picture {picture}");
     }
     text
+}
+
+/// What is different in the closest run that passes, and where the two part.
+pub(crate) fn parting(nearest: &Nearest) -> String {
+    let Some(Passing { change, step, here, there, .. }) = &nearest.passing else {
+        return format!("  none of {} runs that are one change away passes\n", grouped(nearest.tried));
+    };
+    let side = |side: &Option<Parting>| match side {
+        Some(Parting { nanos, what }) => (format!("at {}", at(*nanos)), what.clone()),
+        None => ("then".to_owned(), "nothing more happens".to_owned()),
+    };
+    let ((here_at, here), (there_at, there)) = (side(here), side(there));
+    let wide = here_at.len().max(there_at.len());
+    format!(
+        "  it passes {change}: the runs part at step {step}\n    here   {here_at:<wide$}  {here}\n    there  \
+         {there_at:<wide$}  {there}\n"
+    )
 }
 
 /// The whole report.

@@ -96,6 +96,15 @@ pub trait Worker {
         Err("what fails here has no text".into())
     }
 
+    /// Looks for the closest run that passes to a seed that fails.
+    ///
+    /// # Errors
+    /// The seed does not fail, or what fails cannot be said as text.
+    fn nearest(&mut self, seed: u64) -> Result<minimise::Nearest, String> {
+        let _ = seed;
+        Err("what fails here has no text".into())
+    }
+
     /// Runs one seed, up to a step if one is named, and keeps what people want to see of it.
     fn replay(&mut self, seed: u64, how: &How<'_>) -> Result<Replay, String>;
 
@@ -384,6 +393,15 @@ impl<S: System> Worker for Runner<S> {
         self.prepare(seed, |_, Prepared { protocol, plan, .. }| {
             let failing = Scenario { seed, ..plan.scenario.clone() };
             minimise::shrink::<S>(&protocol, &failing, origin, options)
+        })?
+    }
+
+    fn nearest(&mut self, seed: u64) -> Result<minimise::Nearest, String> {
+        if self.kind != Kind::Loop {
+            return Err("only the loop engine looks for the closest run that passes".into());
+        }
+        self.prepare(seed, |_, Prepared { protocol, plan, .. }| {
+            minimise::nearest::<S>(&protocol, &Scenario { seed, ..plan.scenario.clone() })
         })?
     }
 

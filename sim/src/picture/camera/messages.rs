@@ -27,6 +27,7 @@ impl<P: Protocol> Camera<P> {
                     let flying = self.flying.remove(at);
                     let message = &mut self.recording.messages[flying.message];
                     (message.until, message.fate) = (Some(step), arrived);
+                    self.landed.push(flying.message);
                 }
             }
             Choice::Call(node, call, request) => {
@@ -41,7 +42,7 @@ impl<P: Protocol> Camera<P> {
         self.departures(open, world);
         self.lost_calls(open, world);
         // What is under way may have been lost with its link or its connection.
-        let (messages, flying) = (&mut self.recording.messages, &mut self.flying);
+        let (messages, flying, landed) = (&mut self.recording.messages, &mut self.flying, &mut self.landed);
         flying.retain(|flying| {
             let there = match &flying.choice {
                 Choice::Deliver(from, to, message) => world.net().has(*from, *to, message, flying.key),
@@ -54,6 +55,7 @@ impl<P: Protocol> Camera<P> {
             if !there {
                 let message = &mut messages[flying.message];
                 (message.until, message.fate) = (Some(step), Fate::Lost);
+                landed.push(flying.message);
             }
             there
         });
@@ -148,6 +150,7 @@ impl<P: Protocol> Camera<P> {
             let flying = self.flying.remove(at);
             let message = &mut self.recording.messages[flying.message];
             (message.until, message.fate) = (Some(step), fate);
+            self.landed.push(flying.message);
         }
     }
 }

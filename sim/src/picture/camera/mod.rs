@@ -6,12 +6,13 @@ mod messages;
 mod troubles;
 
 use super::{
+    causes::{Causes, Event},
     frame::Frame,
     recording::{Broken, Kind, Lane, LaneKind, MOST_FAULTS, Recording, Span, Step, Taken, Trouble},
     stays::Shelf,
 };
 use crate::engine::Watch;
-use onceward_core::{CallId, ClientId, Clock, DiskOp, NodeAction, NodeId, NodeInput, OpId};
+use onceward_core::{Action, CallId, ClientId, Clock, DiskOp, NodeAction, NodeId, NodeInput, OpId};
 use onceward_model::{
     trace::{Recorder, TraceHeader},
     world::{Choice, ChoiceOf, EPOCH, Key, PROBER, Protocol, Seen, Side, Sink, Violation, When, World},
@@ -29,6 +30,9 @@ pub(crate) struct Camera<P: Protocol> {
     flying: Vec<Flying<P>>,
     clients: Vec<ClientId>,
     outside: usize,
+    causes: Causes,
+    /// The messages that arrived or were lost in the step that is being closed.
+    landed: Vec<usize>,
     open: Option<Open<P>>,
 }
 
@@ -45,6 +49,8 @@ struct Open<P: Protocol> {
     choice: ChoiceOf<P>,
     key: Key,
     node: Option<NodeId>,
+    /// The node at the other end of the connection that breaks.
+    peer: Option<NodeId>,
     /// What the operation is that ends here.
     op: Option<(OpId, DiskOp)>,
     pending: Vec<(OpId, DiskOp)>,
@@ -81,6 +87,8 @@ impl<P: Protocol> Camera<P> {
             flying: Vec::new(),
             clients: Vec::new(),
             outside: 0,
+            causes: Causes::new(usize::from(protocol.nodes())),
+            landed: Vec::new(),
             open: None,
         }
     }
@@ -103,6 +111,8 @@ impl<P: Protocol> Camera<P> {
                 if let (Some(open), Some(line)) = (&self.open, self.recorder.steps().get(self.seen)) {
                     let step = self.recording.step(open.step, line, open.node, &open.choice);
                     self.recording.steps.push(Step { before: open.before, ..step });
+                    let (step, node) = (open.step, open.node.map(|node| usize::from(node.0)));
+                    node.iter().for_each(|node| self.causes.step(step, *node, &Event::Machine, &[], false));
                 }
             }
         }
@@ -116,8 +126,53 @@ impl<P: Protocol> Camera<P> {
                 evidence: evidence.map(|(seen, what)| (seen.step, seen.at.0, what.clone())).collect(),
             }
         });
+        if self.recording.broken.is_some() {
+            let mut leading = self.causes.leading(&self.recording.contradiction());
+            // A judgement of the whole comes after the last step and is none.
+            leading.retain(|step| *step <= self.recording.total);
+            self.recording.leading = Some(leading.len() as u64);
+            let leads = |step: &mut Step| step.leads = leading.binary_search(&step.n).is_ok();
+            self.recording.steps.iter_mut().for_each(leads);
+        }
         self.recording.keep(&self.frame, MOST_FAULTS);
         self.recording
+    }
+
+    fn tell_causes(&mut self, open: &Open<P>, after: Option<usize>) {
+        let sent: Vec<u64> = self.landed.drain(..).map(|at| self.recording.messages[at].sent).collect();
+        let event = match (&open.choice, &open.op) {
+            (Choice::Disk(..), Some((id, op))) => Event::Ended(*id, op),
+            (Choice::Kill(..) | Choice::PowerLoss(..), _) => Event::Down(&open.pending),
+            (Choice::Wipe(_) | Choice::Damage(..), _) => Event::Medium,
+            (Choice::KillWithin(..) | Choice::Pause(_) | Choice::Resume(_), _) => Event::Process,
+            (Choice::Deliver(..) | Choice::Advance(..), _) => Event::Arrival(&sent),
+            (Choice::Break(..), _) => Event::Broken(open.peer.map(|peer| usize::from(peer.0))),
+            (Choice::Call(..) | Choice::Fire(..) | Choice::Boot(..) | Choice::Disk(..), _) => Event::Machine,
+            (Choice::Drop(..) | Choice::Duplicate(..) | Choice::Replay(..) | Choice::Corrupt(..), _) => {
+                Event::Link(&sent)
+            }
+            (
+                Choice::Cut(..)
+                | Choice::Heal(..)
+                | Choice::Hold(..)
+                | Choice::Release(..)
+                | Choice::Clock(..),
+                _,
+            ) => Event::Lasting(&sent),
+        };
+        let Some(node) = open.node else { return self.causes.elsewhere(open.step) };
+        let asked: Vec<OpId> = open
+            .actions
+            .iter()
+            .filter(|(by, _)| *by == node)
+            .flat_map(|(_, actions)| actions)
+            .filter_map(|action| if let Action::Disk(id, _) = action { Some(*id) } else { None })
+            .collect();
+        let machine =
+            matches!(event, Event::Machine | Event::Arrival(_) | Event::Broken(_) | Event::Ended(..));
+        let quiet = open.actions.iter().all(|(_, actions)| actions.is_empty());
+        let idle = machine && quiet && after.is_some() && after == open.before;
+        self.causes.step(open.step, usize::from(node.0), &event, &asked, idle);
     }
 
     fn is_shown(&mut self, step: u64, choice: &ChoiceOf<P>) -> bool {
@@ -154,6 +209,9 @@ impl<P: Protocol> Camera<P> {
         self.track(&mut open, world);
         self.tell_disks(&open, world);
         self.tell_spans(&open, world);
+        let after = open.node.and_then(|node| state(world, node)).filter(|_| self.frame.shows(open.step));
+        let after = after.map(|text| self.recording.states.add(&text));
+        self.tell_causes(&open, after);
         if !self.is_shown(open.step, &open.choice) {
             return;
         }
@@ -176,8 +234,7 @@ impl<P: Protocol> Camera<P> {
             });
         }
         step.before = open.before;
-        step.after =
-            open.node.and_then(|node| state(world, node)).map(|text| self.recording.states.add(&text));
+        step.after = after;
         self.recording.steps.push(step);
     }
 }
@@ -200,6 +257,7 @@ impl Recording {
             taken: Vec::new(),
             before: None,
             after: None,
+            leads: true,
         }
     }
 }
@@ -238,6 +296,12 @@ fn node_of<P: Protocol>(world: &World<P>, choice: &ChoiceOf<P>) -> Option<NodeId
         },
         other => other.node().filter(|node| world.get(*node).is_some()),
     }
+}
+
+/// The node at the other end of a connection that breaks.
+fn peer_of<P: Protocol>(world: &World<P>, choice: &ChoiceOf<P>) -> Option<NodeId> {
+    let Choice::Break(conn, side) = choice else { return None };
+    node_of(world, &Choice::Break(*conn, side.other()))
 }
 
 fn state<P: Protocol>(world: &World<P>, node: NodeId) -> Option<String> {
@@ -284,6 +348,7 @@ impl<P: Protocol> Watch<P> for Camera<P> {
             choice: choice.clone(),
             key,
             node,
+            peer: peer_of(world, choice),
             op,
             pending,
             before: before.map(|text| self.recording.states.add(&text)),
