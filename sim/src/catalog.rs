@@ -2,11 +2,11 @@
 
 use crate::{
     real::{self, RealError, Seat},
-    run::{Job, ScenarioJob, SwarmJob},
+    run::{Job, NEVER_PANICS, ScenarioJob, SwarmJob, panics},
 };
 use onceward_model::{
-    check::{Limits, Verdict, run_named},
-    scenario::{self, ScenarioError},
+    check::{self, Limits, Verdict, Walk, run_named},
+    scenario::{self, Expect, ScenarioError},
     system::{Mutant, Promise, System, Verb},
     systems::{self, Visitor},
     trace::{self, ReplayError, Trace},
@@ -42,6 +42,16 @@ pub trait Subject: Send + Sync {
     /// # Errors
     /// The node cannot be started.
     fn serve(&self, text: &str, seat: Seat<'_>) -> Result<(), RealError>;
+    /// The path that bytes of the fuzzer choose, as a scenario of exact steps.
+    ///
+    /// # Errors
+    /// They choose none, or the path breaks another promise when it is performed once more.
+    fn decode(&self, bytes: &[u8]) -> Result<Decoded, String>;
+    /// A scenario of exact steps as bytes for the fuzzer.
+    ///
+    /// # Errors
+    /// What is wrong with the text, or it is no path through any scope.
+    fn encode(&self, name: &str, text: &str) -> Result<Vec<u8>, String>;
     /// Plans drawn from seeds.
     fn swarm(&self) -> Box<dyn Job>;
     /// Reads a scenario for it.
@@ -73,6 +83,19 @@ pub struct Checked {
     pub broken: Option<(&'static str, usize)>,
     /// The shortest way to a broken promise, as a scenario.
     pub counterexample: Option<String>,
+}
+
+/// What bytes of the fuzzer stand for, its types hidden.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Decoded {
+    /// The scenario.
+    pub text: String,
+    /// The scope whose path it is.
+    pub scope: &'static str,
+    /// Its steps.
+    pub steps: usize,
+    /// The promise that it breaks, if any.
+    pub breaks: Option<&'static str>,
 }
 
 /// How a check has ended.
@@ -132,6 +155,37 @@ impl<S: System> Subject for Of<S> {
     }
     fn serve(&self, text: &str, seat: Seat<'_>) -> Result<(), RealError> {
         real::serve::<S>(text, seat)
+    }
+    fn decode(&self, bytes: &[u8]) -> Result<Decoded, String> {
+        let walk = Walk::new::<S>(bytes);
+        let mut walk = walk.ok_or_else(|| format!("no bytes, or {} has no scope to walk in", S::NAME))?;
+        let ended = panics::catch(|| walk.go(bytes));
+        let (mut scenario, told) = walk.scenario(ended.is_err());
+        let broken = match ended {
+            Ok(Ok(())) => None,
+            Ok(Err(violation)) => {
+                if told.map(|told| told.promise) != Some(violation.promise) {
+                    let promise = violation.promise;
+                    return Err(format!(
+                        "{promise} is broken there, and is not when the path is performed once more"
+                    ));
+                }
+                Some((violation.promise, violation.what))
+            }
+            Err(words) => Some((NEVER_PANICS, words)),
+        };
+        let breaks = broken.as_ref().map(|(promise, _)| *promise);
+        if let Some((promise, what)) = broken {
+            scenario.about = what;
+            scenario.expect = vec![Expect::Violates(promise.to_owned())];
+        }
+        let protocol = S::build(&scenario.header)?;
+        let (text, steps) = (scenario::print(&*protocol, &scenario), scenario.entries.len());
+        Ok(Decoded { text, scope: walk.scope(), steps, breaks })
+    }
+    fn encode(&self, name: &str, text: &str) -> Result<Vec<u8>, String> {
+        let scenario = scenario::parse::<S>(text).map_err(|error| error.in_file(name).to_string())?;
+        check::encode::<S>(&scenario).map_err(|error| format!("{name}: {error}"))
     }
     fn swarm(&self) -> Box<dyn Job> {
         Box::new(SwarmJob::<S>::new())

@@ -22,6 +22,7 @@ mod program;
 pub mod real;
 pub mod report;
 pub mod run;
+pub mod seeds;
 pub mod selftest;
 pub mod shell;
 pub mod support;

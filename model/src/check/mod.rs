@@ -5,6 +5,7 @@
 //! This module decides in which order states are looked at and what a run may conclude; what may happen in a state is
 //! the [`world`](crate::world)'s business, what must hold the [`Protocol`]'s.
 
+mod bytes;
 mod deep;
 mod explorer;
 mod fingerprint;
@@ -16,6 +17,7 @@ mod report;
 pub mod stateright;
 mod table;
 
+pub use bytes::{NoPath, Walk, encode, fuzz};
 pub use explorer::{RECOVERABLE, explore};
 pub use fingerprint::fingerprint;
 pub use moves::Move;

@@ -88,15 +88,29 @@ pub(super) fn tell<P: Protocol>(
     scope: &Scope<Req<P>>,
     moves: Vec<Move<P>>,
 ) -> (Path<P>, Option<Violation>) {
+    let all = moves.len();
+    story(protocol, scope, moves, all)
+}
+
+/// The same, but only the first `most` moves are performed; the one after them is named.
+pub(super) fn story<P: Protocol>(
+    protocol: &Arc<P>,
+    scope: &Scope<Req<P>>,
+    moves: Vec<Move<P>>,
+    most: usize,
+) -> (Path<P>, Option<Violation>) {
     let mut world = World::new(Arc::clone(protocol), scope.memory);
     let (mut at, mut steps, mut broken) = (Time(0), Vec::new(), None);
-    for step in &moves {
+    for (n, step) in moves.iter().enumerate() {
         let Move::Do(choice) = step else {
             at = at.after(scope.tick);
             continue;
         };
         let entry = exact(&world, at, choice);
         steps.push(Step { at, choice: choice.clone(), label: label(&world, choice), entry });
+        if n >= most {
+            break;
+        }
         match world.apply(at, choice, Key::ANY, &mut Nobody) {
             Ok(Applied::Done) => {}
             Ok(Applied::Stale | Applied::Blocked) => break,

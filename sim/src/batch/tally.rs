@@ -56,7 +56,7 @@ impl Tally {
     }
 
     /// Adds a run.
-    pub(super) fn add(&mut self, outcome: Outcome) {
+    pub(crate) fn add(&mut self, outcome: Outcome) {
         self.runs += 1;
         self.events += outcome.events;
         self.simulated += u128::from(outcome.simulated.0);

@@ -31,6 +31,10 @@ pub(super) enum Verb {
     Scenarios(Scenarios),
     /// Switch known bugs on, one at a time, and see which promise catches them
     Mutants(Mutants),
+    /// Make a scenario of a fuzzer's file, or such a file of a scenario of exact steps
+    Convert(Convert),
+    /// List the failing seeds that are kept, or forget some
+    Seeds(Seeds),
     /// Put the JSON reports of all shards of a batch together, and judge them as one
     Merge(Merge),
     /// Write a package with a protocol of its own under the harness, to begin with
@@ -53,7 +57,7 @@ impl Args {
     /// Whether what is asked for is simulated, and so needs a build with madsim under it.
     pub fn simulates(&self) -> bool {
         match &self.verb {
-            Some(Verb::Node(_) | Verb::New(_) | Verb::Merge(_)) => false,
+            Some(Verb::Node(_) | Verb::New(_) | Verb::Merge(_) | Verb::Seeds(_)) => false,
             Some(Verb::Replay(replay)) => replay.engine != Engine::Real,
             _ => true,
         }
@@ -80,12 +84,49 @@ pub(super) struct Batch {
     /// Processor time for making each kind of failure smaller; 0s: leave them as they are
     #[arg(long, value_name = "T", value_parser = time, default_value = "10s")]
     pub(super) shrink: Duration,
+    /// Keep failing seeds of random plans in this file, and begin with those that are in it [default: seeds.jsonl in the
+    /// target folder]
+    #[arg(long, value_name = "FILE")]
+    pub(super) seeds_file: Option<PathBuf>,
     /// Print one JSON document instead of text
     #[arg(long)]
     pub(super) json: bool,
     /// Write the results as JUnit XML as well
     #[arg(long, value_name = "FILE")]
     pub(super) junit: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, ClapArgs)]
+pub(super) struct Convert {
+    /// A file that the fuzz target `schedule` has written, or a scenario
+    pub(super) input: PathBuf,
+    /// What to make of it [default: the other of the two]
+    #[arg(long, value_enum)]
+    pub(super) to: Option<Form>,
+    /// The system whose fuzz target it was [default: the first one]
+    #[arg(long, value_name = "NAME")]
+    pub(super) system: Option<String>,
+    /// Where to write it [default: a scenario is printed, bytes are written beside the scenario]
+    #[arg(long, value_name = "FILE")]
+    pub(super) out: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
+pub(super) enum Form {
+    /// Bytes, as the fuzzer keeps them
+    Corpus,
+    /// Exact steps as text
+    Scenario,
+}
+
+#[derive(Clone, Debug, ClapArgs)]
+pub(super) struct Seeds {
+    /// The file [default: seeds.jsonl in the target folder]
+    #[arg(long, value_name = "FILE")]
+    pub(super) seeds_file: Option<PathBuf>,
+    /// Remove these from it: a seed, `mended`, or `all`
+    #[arg(long, value_name = "SEED|mended|all", num_args = 1..)]
+    pub(super) forget: Vec<String>,
 }
 
 #[derive(Clone, Debug, ClapArgs)]

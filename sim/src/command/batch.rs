@@ -1,6 +1,6 @@
 //! Batches: what is run, under which seeds, and what is shown meanwhile and afterwards.
 
-use super::{Context, Refused, Verdict, args, mutants, twin};
+use super::{Context, Refused, Verdict, args, mutants, seeds::Known, twin};
 use crate::{
     batch::{self, Lane, Options, Progress, Results},
     minimise,
@@ -37,7 +37,7 @@ pub(super) fn default(context: &mut Context<'_>, args: &args::Batch) -> Result<V
     }
     lanes.extend(context.catalog.all().map(|subject| lane(subject.swarm(), None, None)));
     let time = Some(args.time.unwrap_or(DEFAULT_TIME));
-    perform(context, &lanes, &args::Batch { time, ..args.clone() })
+    perform(context, lanes, &args::Batch { time, ..args.clone() })
 }
 
 /// What is asked for.
@@ -57,7 +57,7 @@ pub(super) fn run(context: &mut Context<'_>, args: &args::Run) -> Result<Verdict
         jobs.extend(context.catalog.all().map(|subject| subject.swarm()));
     }
     let lanes: Vec<Lane> = jobs.into_iter().map(|job| lane(job, args.seed, seeds)).collect();
-    perform(context, &lanes, &args.batch)
+    perform(context, lanes, &args.batch)
 }
 
 fn lane(job: Box<dyn Job>, first: Option<u64>, seeds: Option<u64>) -> Lane {
@@ -65,7 +65,7 @@ fn lane(job: Box<dyn Job>, first: Option<u64>, seeds: Option<u64>) -> Lane {
     Lane { seeds: first..seeds.map_or(u64::MAX, |n| first.saturating_add(n)), job }
 }
 
-fn perform(context: &mut Context<'_>, lanes: &[Lane], args: &args::Batch) -> Result<Verdict, Refused> {
+fn perform(context: &mut Context<'_>, mut lanes: Vec<Lane>, args: &args::Batch) -> Result<Verdict, Refused> {
     let cores = || thread::available_parallelism().map_or(1, usize::from);
     let options = Options {
         jobs: args.jobs.map_or_else(cores, usize::from),
@@ -77,9 +77,16 @@ fn perform(context: &mut Context<'_>, lanes: &[Lane], args: &args::Batch) -> Res
         context.headline()?;
         context.out.flush()?;
     }
-    let bar = bar(lanes, &options);
-    let results = batch::run(lanes, &options, &|progress| show(&bar, &options, progress));
+    let mut known = Known::first(context, &mut lanes, args)?;
+    if let Some(line) = known.as_ref().and_then(Known::headline).filter(|_| !args.json) {
+        writeln!(context.out, "{line}")?;
+        context.out.flush()?;
+    }
+    let bar = bar(&lanes, &options);
+    let mut results = batch::run(&lanes, &options, &|progress| show(&bar, &options, progress));
     bar.finish_and_clear();
+    known.iter_mut().for_each(|known| known.count(&mut results));
+    let lanes = lanes;
     let files = context.place.failures();
     let enough = lanes.iter().zip(&results.tallies).filter(|(lane, _)| lane.job.is_swarm());
     let marks = args.shard.is_none() && enough.clone().all(|(_, tally)| tally.runs >= ENOUGH_SEEDS);
@@ -87,10 +94,16 @@ fn perform(context: &mut Context<'_>, lanes: &[Lane], args: &args::Batch) -> Res
     let show = |progress| show_work(&bar, progress);
     let mut shrinker = Shrinker::new(args.shrink, &show);
     let shrinker = (!args.shrink.is_zero()).then_some(&mut shrinker);
-    let mut report = Report::of(lanes, &options, &results, Rules { marks }, Some(&files), shrinker);
+    let mut report = Report::of(&lanes, &options, &results, Rules { marks }, Some(&files), shrinker);
     bar.finish_and_clear();
     if args.twice {
-        report.reasons.extend(twins(lanes, &results, args)?);
+        report.reasons.extend(twins(&lanes, &results, args)?);
+    }
+    if let Some(known) = known {
+        report.known.clone_from(&known.again);
+        // What was found is said in any case.
+        let kept = known.keep(&lanes, &results, &report);
+        report.reasons.extend(kept.err().map(|error| error.to_string()));
     }
     say(context, &report, args)
 }

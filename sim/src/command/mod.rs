@@ -4,11 +4,15 @@
 mod args;
 mod batch;
 mod check;
+mod convert;
 mod list;
 mod mutants;
 mod new;
 mod place;
 mod replay;
+mod seeds;
+#[cfg(test)]
+mod tests;
 mod twin;
 
 pub use args::Args;
@@ -78,6 +82,8 @@ pub fn carry_out(args: &Args, catalog: &Catalog, out: &mut dyn Write) -> Result<
         Some(Verb::Scenarios(_)) => list::scenarios(&mut context),
         Some(Verb::Mutants(args)) => mutants::mutants(&mut context, args),
         Some(Verb::Merge(args)) => batch::merge(&mut context, args),
+        Some(Verb::Convert(args)) => convert::convert(&mut context, args),
+        Some(Verb::Seeds(args)) => seeds::list(&mut context, args),
         Some(Verb::New(args)) => new::new(&mut context, args),
         Some(Verb::Hunt(args)) => mutants::hunt(&mut context, args),
         Some(Verb::Trial(args)) => mutants::trial(&context, args),

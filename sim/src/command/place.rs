@@ -44,6 +44,11 @@ impl Place {
         self.target().join("power")
     }
 
+    /// Where failing seeds are kept.
+    pub(super) fn seeds(&self) -> PathBuf {
+        self.target().join("seeds.jsonl")
+    }
+
     /// As short as it can be said from the current folder.
     fn target(&self) -> PathBuf {
         let named = env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);

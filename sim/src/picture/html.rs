@@ -117,17 +117,22 @@ fn head(recording: &Recording) -> String {
         html.push_str("</ol>");
     }
     if let Some(leading) = recording.leading {
-        let (leading, of) = (grouped(leading), grouped(recording.total));
-        let _ = write!(
-            html,
-            "<p class=\"slice\"><b>{leading} of {of} steps lead to it.</b> The others are faded: no chain of messages, \
-             disk operations or steps of one process goes from them to the contradiction. <button type=\"button\" \
-             class=\"btn\" id=\"slice\" aria-pressed=\"true\">fade them (s)</button></p>"
-        );
+        let of = recording.total;
+        let _ = match of - leading.min(of) {
+            0 => write!(html, "<p class=\"slice\"><b>All {} steps lead to it.</b></p>", grouped(of)),
+            _ => write!(
+                html,
+                "<p class=\"slice\"><b>{} of {} steps lead to it.</b> The others are faded: no chain of messages, disk \
+                 operations or steps of one process goes from them to the contradiction. <button type=\"button\" \
+                 class=\"btn\" id=\"slice\" aria-pressed=\"true\">fade them (s)</button></p>",
+                grouped(leading),
+                grouped(of)
+            ),
+        };
     }
     if let Some(passing) = recording.passing() {
         html.push_str(&nearest(passing));
-    } else if let Some(nearest) = &recording.nearest {
+    } else if let Some(nearest) = recording.nearest.as_ref().filter(|nearest| nearest.tried > 0) {
         let tried = grouped(nearest.tried);
         let _ = write!(html, "<p class=\"slice\">None of {tried} runs that are one change away passes.</p>");
     }

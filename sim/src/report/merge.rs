@@ -62,6 +62,7 @@ pub fn merge(reports: Vec<(String, Report)>, enough: u64) -> Result<Report, Merg
         shards.push((report.shard.0, second));
         all.jobs += report.jobs;
         all.seconds = all.seconds.max(report.seconds);
+        all.known.extend(report.known);
         all.lanes.iter_mut().zip(report.lanes).for_each(|(lane, more)| add(lane, more));
     }
     let of = all.shard.1;

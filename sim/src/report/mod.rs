@@ -21,6 +21,7 @@ use crate::{
     batch::{Lane, Options, Results, Tally},
     minimise::Nearest,
     run::{How, host},
+    seeds::State,
 };
 use onceward_core::Dur;
 use onceward_model::scenario::print_span;
@@ -42,10 +43,25 @@ pub struct Report {
     pub jobs: usize,
     /// Wall-clock seconds.
     pub seconds: f64,
+    /// Seeds that had failed before, and were run first.
+    pub known: Vec<KnownReport>,
     /// One for each scenario and for each system's random plans.
     pub lanes: Vec<LaneReport>,
     /// Why the batch failed; empty if it passed.
     pub reasons: Vec<String>,
+}
+
+/// What has become of a seed that had failed before.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct KnownReport {
+    /// The system.
+    pub system: String,
+    /// The seed.
+    pub seed: u64,
+    /// The promise that it had broken.
+    pub promise: String,
+    /// What has become of it.
+    pub state: State,
 }
 
 /// What the runs of one lane have shown.
@@ -173,6 +189,7 @@ impl Report {
             shard: options.shard,
             jobs: options.jobs,
             seconds: results.elapsed.as_secs_f64(),
+            known: Vec::new(),
             lanes: reports,
             reasons,
         }

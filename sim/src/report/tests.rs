@@ -48,6 +48,7 @@ fn report() -> Report {
         shard: (0, 1),
         jobs: 2,
         seconds: 1.25,
+        known: Vec::new(),
         lanes: vec![lane("good", Vec::new()), lane("bad", vec![finding("it is gone"), finding(EVIL)])],
         reasons: vec![
             "bad: 6 runs of 1000 broke a promise".into(),

@@ -1,6 +1,6 @@
 //! What a batch has shown, for people at a terminal.
 
-use super::{FindingReport, LaneReport, Report, Slice, SmallerReport, at};
+use super::{FindingReport, KnownReport, LaneReport, Report, Slice, SmallerReport, at};
 use crate::{
     minimise::{Nearest, Parting, Passing},
     mutants,
@@ -73,7 +73,11 @@ pub fn failure(lane: &LaneReport, finding: &FindingReport) -> String {
 /// What is different in the closest run that passes, and where the two part.
 pub(crate) fn parting(nearest: &Nearest) -> String {
     let Some(Passing { change, step, here, there, .. }) = &nearest.passing else {
-        return format!("  none of {} runs that are one change away passes\n", grouped(nearest.tried));
+        // Where there is no line there is none to be changed.
+        return match nearest.tried {
+            0 => String::new(),
+            tried => format!("  none of {} runs that are one change away passes\n", grouped(tried)),
+        };
     };
     let side = |side: &Option<Parting>| match side {
         Some(Parting { nanos, what }) => (format!("at {}", at(*nanos)), what.clone()),
@@ -99,10 +103,22 @@ pub fn summary(report: &Report) -> String {
             let _ = writeln!(text, "✗ not deterministic   {}: {difference}\n", lane.name);
         }
     }
+    known(&mut text, report);
     table(&mut text, report);
     marks(&mut text, report);
     totals(&mut text, report);
     text
+}
+
+/// What has become of seeds that had failed before.
+fn known(text: &mut String, report: &Report) {
+    for KnownReport { system, seed, promise, state } in &report.known {
+        let sign = if state.fails() { '✗' } else { '✓' };
+        let _ = writeln!(text, "{sign} known  {promise}, {system} seed {seed}: {}", state.words());
+    }
+    if !report.known.is_empty() {
+        text.push('\n');
+    }
 }
 
 pub(super) fn table(text: &mut String, report: &Report) {
