@@ -1,6 +1,7 @@
 //! What can be asked for.
 
-use crate::{power::Means, support::Kind};
+use super::mutants::args::{Hunt, Mutants, Trial};
+use crate::support::Kind;
 use clap::{Args as ClapArgs, Parser, Subcommand};
 use std::{path::PathBuf, time::Duration};
 
@@ -295,108 +296,7 @@ pub(super) struct Explore {
     pub(super) address: String,
 }
 
-#[derive(Clone, Debug, ClapArgs)]
-pub(super) struct Mutants {
-    /// Only these
-    #[arg(value_name = "MUTANT")]
-    pub(super) mutants: Vec<String>,
-    /// Only those of this system, of the `driver`, or of the `harness`
-    #[arg(long, value_name = "NAME")]
-    pub(super) of: Option<String>,
-    /// Processor time for each
-    #[arg(long, value_name = "T", value_parser = time, default_value = "60s")]
-    pub(super) cpu: Duration,
-    /// Time for all; what comes late gets little [default: 10min; with --power 2h]
-    #[arg(long, value_name = "T", value_parser = time)]
-    pub(super) time: Option<Duration>,
-    /// Processes at a time [default: one for each core]
-    #[arg(long, value_name = "J", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    pub(super) jobs: Option<u16>,
-    /// Measure how soon each is caught, in many independent trials, rather than whether it is. What was measured before
-    /// by the same build is not measured again
-    #[arg(long, conflicts_with = "shrink")]
-    pub(super) power: bool,
-    #[command(flatten)]
-    pub(super) measured: Measured,
-    /// Make the failures smaller too, and say how small they get and whether they still fail: that of the first shipped
-    /// scenario that fails and that of the first random plan
-    #[arg(long)]
-    pub(super) shrink: bool,
-    /// Print one JSON document instead of text
-    #[arg(long)]
-    pub(super) json: bool,
-}
-
-/// What `--power` measures.
-#[derive(Clone, Debug, ClapArgs)]
-pub(super) struct Measured {
-    /// With --power: by these means alone: plans, scenarios, shell, check, self-tests
-    #[arg(long, value_name = "MEANS", value_delimiter = ',', value_parser = means, requires = "power")]
-    pub(super) by: Vec<Means>,
-    /// With --power: at most so many trials of each mutant by random plans, a quarter of them in the shell
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=60_000), default_value_t = 80, requires = "power")]
-    pub(super) trials: u32,
-    /// With --power: so many runs of each system without a mutant, a fiftieth of them in the shell
-    #[arg(long, value_name = "N", default_value_t = 100_000, requires = "power")]
-    pub(super) control: u64,
-    /// With --power: forget what was measured before
-    #[arg(long, requires = "power")]
-    pub(super) fresh: bool,
-    /// With --power: compare with what was written there, and fail if the median of a mutant has doubled or if one is not
-    /// seen any more
-    #[arg(long, value_name = "FILE", requires = "power")]
-    pub(super) baseline: Option<PathBuf>,
-    /// With --power: write the medians there, for later comparisons; others that are there stay
-    #[arg(long, value_name = "FILE", requires = "power")]
-    pub(super) write_baseline: Option<PathBuf>,
-}
-
-#[derive(Clone, Debug, ClapArgs)]
-pub(super) struct Trial {
-    /// A system, `driver`, or `harness`
-    pub(super) of: String,
-    /// The mutant, or `none`
-    pub(super) mutant: String,
-    /// What it is looked for with
-    #[arg(value_parser = any_means)]
-    pub(super) means: Means,
-    /// The run to begin with
-    #[arg(long)]
-    pub(super) first: u64,
-    /// Processor time in milliseconds
-    #[arg(long)]
-    pub(super) millis: u64,
-}
-
-#[derive(Clone, Debug, ClapArgs)]
-pub(super) struct Hunt {
-    /// A system, `driver`, or `harness`
-    pub(super) of: String,
-    /// The mutant
-    pub(super) mutant: String,
-    /// Processor time
-    #[arg(long, value_name = "T", value_parser = time, default_value = "60s")]
-    pub(super) cpu: Duration,
-    /// Make the failure smaller too, for so much processor time
-    #[arg(long, value_name = "T", value_parser = time)]
-    pub(super) shrink: Option<Duration>,
-    /// Leave out the shipped scenarios
-    #[arg(long)]
-    pub(super) plans: bool,
-}
-
-/// What a person may choose.
-fn means(text: &str) -> Result<Means, String> {
-    any_means(text).ok().filter(|means| Means::CHOICE.contains(means)).ok_or_else(|| {
-        onceward_model::scenario::unknown("means", text, Means::CHOICE.into_iter().map(Means::name))
-    })
-}
-
-fn any_means(text: &str) -> Result<Means, String> {
-    Means::ALL.into_iter().find(|means| means.name() == text).ok_or_else(|| format!("no means `{text}`"))
-}
-
-fn time(text: &str) -> Result<Duration, String> {
+pub(super) fn time(text: &str) -> Result<Duration, String> {
     let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
     let number: u64 = digits.parse().map_err(|_| "a time looks like 90s, 10min or 1h".to_owned())?;
     let unit = match &text[digits.len()..] {

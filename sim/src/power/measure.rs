@@ -127,18 +127,28 @@ struct State {
 }
 
 impl State {
-    /// The next trial: of the cell with the fewest, so that a measurement that is cut short has something of each.
+    /// The next trial: of the cell that has had the least processor time, so that a measurement that is cut short has
+    /// something of each and much of what is cheap.
     fn take(&mut self, rules: &Rules) -> Option<(usize, u32)> {
         if self.failed.is_some() {
             return None;
         }
-        let open = |cell: usize| -> Option<(usize, usize)> {
-            let (known, running) = (&self.cells[cell], &self.running[cell]);
+        let open = |cell: &usize| {
+            let (known, running) = (&self.cells[*cell], &self.running[*cell]);
             let count = known.trials.len() + running.len();
-            let free = count < rules.most(known.means) as usize && !self.done[cell];
-            free.then_some((count, cell))
+            count < rules.most(known.means) as usize && !self.done[*cell]
         };
-        let (_, cell) = (0..self.cells.len()).filter_map(open).min()?;
+        // What is under way is expected to take as long as what went before it.
+        let spent = |cell: usize| {
+            let known = &self.cells[cell];
+            let each = known.cpu() / known.trials.len().max(1) as f64;
+            known.cpu() + each.max(1e-3) * self.running[cell].len() as f64
+        };
+        let order = |a: &usize, b: &usize| {
+            let rank = |cell: usize| (self.cells[cell].means == Means::Shell, cell);
+            spent(*a).total_cmp(&spent(*b)).then(rank(*a).cmp(&rank(*b)))
+        };
+        let cell = (0..self.cells.len()).filter(open).min_by(order)?;
         let taken = |nth: &u32| {
             self.running[cell].contains(nth) || self.cells[cell].trials.iter().any(|trial| trial.nth == *nth)
         };

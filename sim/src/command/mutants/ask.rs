@@ -1,7 +1,8 @@
 //! Hunts, each in a process of its own, several at a time.
 
+use super::args;
 use crate::{
-    command::{Refused, args},
+    command::Refused,
     gate::{self, Candidate, Hunt},
     minimise,
 };

@@ -1,13 +1,14 @@
 //! The mutants gate: starts a process for each known bug, gathers what became of the hunts, and judges them. Without
 //! mutants in its build it has itself built with them first.
 
+pub(super) mod args;
 mod ask;
 mod power;
 mod table;
 
 pub(super) use power::trial;
 
-use super::{Context, Refused, Verdict, args, twin};
+use super::{Context, Refused, Verdict, twin};
 use crate::gate::{self, Candidate, Hunt, Shrinking};
 use ask::hunt_all;
 use std::{process::Command, time::Instant};

@@ -1,11 +1,12 @@
 //! The measurement of power: what is wanted is put together, measured, shown, and written down.
 
 use super::{
+    args,
     ask::{bar, jobs},
     rebuild,
 };
 use crate::{
-    command::{Context, Refused, Verdict, args, twin},
+    command::{Context, Refused, Verdict, twin},
     gate::{self, Candidate, HARNESS},
     power::{
         self, Baseline, Means, Power, Rules,
