@@ -103,3 +103,74 @@ fn end(child: &mut Child, silent: bool) -> Result<ExitStatus, String> {
     }
     child.wait().map_err(|error| format!("its process cannot be waited for: {error}"))
 }
+
+#[cfg(unix)]
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        gate::Candidate,
+        power::{Means, Part},
+    };
+    use onceward_core::mutants::About;
+    use std::{fs, os::unix::fs::PermissionsExt};
+
+    fn cell(name: &'static str, means: Means) -> Cell {
+        let about = About { name, what: "", kills: "holds-water" };
+        Cell::new(Candidate { of: "toy", about, activate: || () }, means)
+    }
+
+    fn line(seeds: u64, at: u64, caught: bool, over: bool) -> String {
+        let part = Part { seeds, cpu: 0.5, caught, ..Part::default() };
+        serde_json::to_string(&Said { part, at, over }).unwrap()
+    }
+
+    /// A child that does, for each bug and where it is told to begin, what a trial may do.
+    fn program() -> std::path::PathBuf {
+        let first = Means::Plans.first(0);
+        let script = format!(
+            "#!/bin/sh\ncase \"$3 $6\" in\n\
+             \"Spins {first}\") echo '{}'; printf '{{\"part\":{{'; kill -9 $$;;\n\
+             \"Spins {}\") echo '{}';;\n\
+             \"Numbered 0\") echo '{}'; exit 7;;\n\
+             \"Numbered 2\") echo '{}';;\n\
+             Hopeless*) echo '{}'; exit 7;;\n\
+             *) echo 'not today' >&2; exit 3;;\nesac\n",
+            line(3, first + 2, false, false),
+            first + 3,
+            line(4, first + 6, true, true),
+            line(2, 2, false, false),
+            line(5, 7, true, true),
+            line(1, first, false, false),
+        );
+        let path = std::env::temp_dir().join(format!("onceward-{}-child", std::process::id()));
+        fs::write(&path, script).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
+        path
+    }
+
+    #[test]
+    fn children_that_die_are_written_down_and_gone_on_behind() {
+        let program = program();
+        let minute = Duration::from_secs(60);
+        let ask = |cell: Cell| ask(&program, &cell, 0, minute);
+        let first = Means::Plans.first(0);
+
+        let spins = ask(cell("Spins", Means::Plans)).unwrap().part;
+        assert_eq!((spins.caught, spins.seeds, spins.cpu), (true, 7, 1.0));
+        let [stuck] = &spins.stuck[..] else { panic!("{:?}", spins.stuck) };
+        assert_eq!(stuck.at, first + 2);
+        assert!(stuck.how.contains("signal: 9"), "{}", stuck.how);
+
+        // Where runs are numbered, the number of the last one is what is passed on.
+        let numbered = ask(cell("Numbered", Means::Scenarios)).unwrap().part;
+        assert_eq!((numbered.caught, numbered.seeds, numbered.stuck.len()), (true, 7, 1));
+
+        let hopeless = ask(cell("Hopeless", Means::Plans)).unwrap().part;
+        assert_eq!((hopeless.caught, hopeless.stuck.len()), (false, MOST_STUCK));
+
+        let error = ask(cell("Refused", Means::Plans)).unwrap_err();
+        assert!(error.contains("the trial of Refused") && error.contains("not today"), "{error}");
+        fs::remove_file(program).unwrap();
+    }
+}
