@@ -14,6 +14,7 @@ compile_error!(
 pub mod driver;
 pub mod mutants;
 pub mod store;
+pub mod trace;
 
 pub use driver::call::Lost;
 pub use onceward_core::log::api::{

@@ -20,10 +20,12 @@ use core::fmt;
 
 /// A file or folder name relative to the machine's root folder, parts separated by `/`. The root itself is the
 /// empty path.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Path(Arc<str>);
 
 /// What a sync must make durable.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum SyncKind {
     /// The contents and what is needed to read them back, the length included (`fdatasync`).
@@ -33,6 +35,7 @@ pub enum SyncKind {
 }
 
 /// One operation on the disk.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum DiskOp {
     /// Makes an empty file; fails with [`DiskError::Exists`] if the name is taken.
@@ -97,6 +100,7 @@ pub enum DiskOp {
 }
 
 /// The good answer to a [`DiskOp`].
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum DiskOk {
     /// It is done.
@@ -110,6 +114,7 @@ pub enum DiskOk {
 }
 
 /// One name in a folder.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Entry {
     /// The whole path from the machine's root, not the last part alone.
@@ -121,6 +126,7 @@ pub struct Entry {
 }
 
 /// Why a disk operation failed. A failed operation may have had part of its effect, except where stated.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, thiserror::Error)]
 pub enum DiskError {
     /// The device failed (`EIO`).

@@ -28,6 +28,8 @@ pub mod ids;
 pub mod log;
 pub mod machine;
 pub mod mutants;
+#[cfg(feature = "serde")]
+pub mod recorded;
 pub mod time;
 
 pub use disk::{DiskError, DiskOk, DiskOp, DiskResult, Entry, Path, SyncKind};

@@ -91,6 +91,7 @@ pub enum Action<M, T, R> {
 }
 
 /// Why a connection is over.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Closed {
     /// The other side closed it, and everything it had written before has arrived.

@@ -3,20 +3,24 @@
 //! a network or a disk hands in can panic.
 
 /// A span of time in nanoseconds.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Dur(pub u64);
 
 /// Local monotonic time in nanoseconds since an origin that each incarnation chooses: it never goes back while the
 /// process lives, means nothing after a restart, and is not comparable between nodes.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Mono(pub u64);
 
 /// Local wall-clock time in nanoseconds since the Unix epoch. It may step in both directions and differ between
 /// nodes by any amount.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Wall(pub u64);
 
 /// Both clocks of one node at the moment of a step.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Clock {
     /// For measuring spans and deadlines within one incarnation.
@@ -27,6 +31,7 @@ pub struct Clock {
 
 /// The bounds within which a driver fires a timer, counted from the step that armed it. A driver draws from the
 /// window, so that jitter is explored by a checker and random in production.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Window {
     /// Not before this much local monotonic time has passed.

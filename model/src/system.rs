@@ -5,10 +5,12 @@
 use crate::{
     scenario::Header,
     world::{
-        Budget, Choice, ChoiceOf, Key, Protocol, Req, Resource, Resp, Scope, Script, Time, disk::Damage,
+        Budget, Choice, ChoiceOf, Key, Protocol, Req, Resource, Resp, Scope, Script, Seen, Time, Violation,
+        disk::{Damage, Image},
     },
 };
-use onceward_core::{CallId, ClientId, Never, Node, NodeId, mutants::About};
+use bytes::Bytes;
+use onceward_core::{CallId, ClientId, Never, Node, NodeId, mutants::About, recorded::Recorded};
 use std::sync::Arc;
 
 /// A promise, as tables and reports show it.
@@ -284,6 +286,12 @@ pub trait System: Send + Sync + 'static {
     fn hosted<V: HostedVisitor<Self::Protocol>>(_visitor: V) -> Option<V::Out> {
         None
     }
+
+    /// Shows it to a visitor as a system whose machine is recorded in production, if it is: then this is
+    /// `Some(visitor.visit::<Self>())`.
+    fn recorded<V: RecordedVisitor<Self::Protocol>>(_visitor: V) -> Option<V::Out> {
+        None
+    }
 }
 
 /// A system whose nodes can live in processes of their own: there is no network between them, and their answers can
@@ -303,4 +311,54 @@ pub trait HostedVisitor<P: Protocol> {
 
     /// Called with the system.
     fn visit<S: Hosted<Protocol = P>>(self) -> Self::Out;
+}
+
+/// A system whose machine is recorded in production: what happened there is performed again and judged.
+pub trait RecordedSystem: System<Protocol: Protocol<Node: Recorded>> {
+    /// What the machine's log holds.
+    type Archive;
+
+    /// The cluster of a recorded machine.
+    fn cluster_of(machine: &<Self::Protocol as Protocol>::Node) -> Arc<Self::Protocol>;
+
+    /// Reads what a machine's log holds from the files of its disk.
+    ///
+    /// # Errors
+    /// What is wrong with them, and where.
+    fn archive(machine: &<Self::Protocol as Protocol>::Node, files: &Image) -> Result<Self::Archive, String>;
+
+    /// The contents at a position of the log.
+    fn content(archive: &Self::Archive, position: u64) -> Option<Bytes>;
+
+    /// Whether the machine knows its log by now; then the outside is told what was in it before anybody looked.
+    ///
+    /// # Errors
+    /// The promise that is broken by what the log holds.
+    fn resume(
+        ghost: &mut <Self::Protocol as Protocol>::Ghost,
+        machine: &<Self::Protocol as Protocol>::Node,
+        archive: &Self::Archive,
+        seen: Seen,
+    ) -> Result<bool, Violation>;
+
+    /// Judges what the machine's disk holds, after everything that was recorded.
+    ///
+    /// # Errors
+    /// The promise that is broken.
+    fn outcome(
+        ghost: &mut <Self::Protocol as Protocol>::Ghost,
+        machine: &<Self::Protocol as Protocol>::Node,
+        files: &Image,
+        archive: &Self::Archive,
+        seen: Seen,
+    ) -> Result<(), Violation>;
+}
+
+/// Does something for a system of this protocol whose machine is recorded.
+pub trait RecordedVisitor<P: Protocol> {
+    /// What comes of it.
+    type Out;
+
+    /// Called with the system.
+    fn visit<S: RecordedSystem<Protocol = P>>(self) -> Self::Out;
 }

@@ -3,6 +3,7 @@
 use crate::{
     real::{self, RealError, Seat},
     run::{Job, NEVER_PANICS, ScenarioJob, SwarmJob, panics},
+    validate::{self, Options, ValidateError, Validated},
 };
 use onceward_model::{
     check::{self, Limits, Verdict, Walk, run_named},
@@ -11,7 +12,7 @@ use onceward_model::{
     systems::{self, Visitor},
     trace::{self, ReplayError, Trace},
 };
-use std::marker::PhantomData;
+use std::{marker::PhantomData, path::Path};
 
 /// A system, its types hidden.
 pub trait Subject: Send + Sync {
@@ -52,6 +53,11 @@ pub trait Subject: Send + Sync {
     /// # Errors
     /// What is wrong with the text, or it is no path through any scope.
     fn encode(&self, name: &str, text: &str) -> Result<Vec<u8>, String>;
+    /// Performs a recording of production again, and judges what happened in it.
+    ///
+    /// # Errors
+    /// What is wrong with it, and where.
+    fn validate(&self, recording: &Path, options: &Options) -> Result<Validated, ValidateError>;
     /// Plans drawn from seeds.
     fn swarm(&self) -> Box<dyn Job>;
     /// Reads a scenario for it.
@@ -186,6 +192,9 @@ impl<S: System> Subject for Of<S> {
     fn encode(&self, name: &str, text: &str) -> Result<Vec<u8>, String> {
         let scenario = scenario::parse::<S>(text).map_err(|error| error.in_file(name).to_string())?;
         check::encode::<S>(&scenario).map_err(|error| format!("{name}: {error}"))
+    }
+    fn validate(&self, recording: &Path, options: &Options) -> Result<Validated, ValidateError> {
+        validate::validate::<S>(recording, options)
     }
     fn swarm(&self) -> Box<dyn Job> {
         Box::new(SwarmJob::<S>::new())

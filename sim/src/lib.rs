@@ -27,5 +27,6 @@ pub mod selftest;
 pub mod shell;
 pub mod support;
 pub mod trial;
+pub mod validate;
 
 pub use program::program;

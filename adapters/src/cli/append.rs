@@ -1,6 +1,6 @@
 //! `onceward log append`.
 
-use super::output::Output;
+use super::session::Session;
 use anyhow::Context;
 use clap::Args;
 use onceward::store::Create;
@@ -45,7 +45,7 @@ fn expected(text: &str) -> Result<Expected, String> {
 }
 
 impl Append {
-    pub(super) fn run(self, output: &Output) -> anyhow::Result<()> {
+    pub(super) fn run(self, session: &Session) -> anyhow::Result<()> {
         let payload = match self.data {
             Some(data) => data.into_bytes(),
             None => {
@@ -66,11 +66,11 @@ impl Append {
         if let Some(key) = self.key {
             append = append.key(named(&key));
         }
-        let store = super::open(&self.store, Create::IfMissing)?;
+        let store = session.open(&self.store, Create::IfMissing)?;
         let receipt = store.append(append).wait()?;
         store.close()?;
         let again = if receipt.duplicate { " (it was there already)" } else { "" };
-        output.result(
+        session.result(
             &format!("position {}, sequence {}{again}", receipt.position, receipt.sequence),
             &json!({
                 "position": receipt.position,

@@ -6,8 +6,8 @@
 //! behind them. The store refuses an id that is taken, and recognises a batch by its key: even two imports that run
 //! into each other's way double nothing.
 
-use super::output::{Output, count};
 use super::read::{UNTERMINATED, find};
+use super::session::{Session, count};
 use anyhow::{Context, bail, ensure};
 use bytes::Bytes;
 use clap::Args;
@@ -106,7 +106,7 @@ struct Names {
 }
 
 impl Import {
-    pub(super) fn run(self, output: &Output) -> anyhow::Result<()> {
+    pub(super) fn run(self, session: &Session) -> anyhow::Result<()> {
         let bad = |what: &'static str| move || format!("{what} is no name");
         Name::new(&self.entity).with_context(bad("--entity"))?;
         let names = Names {
@@ -115,10 +115,10 @@ impl Import {
             scope: Name::new(&self.scope).with_context(bad("--scope"))?,
             entity: self.entity.clone(),
         };
-        let mut source = self.source(output)?;
-        let store = super::open(&self.store, Create::IfMissing)?;
+        let mut source = self.source(session)?;
+        let store = session.open(&self.store, Create::IfMissing)?;
         let known = imported(&store, &source.identity)?;
-        let bar = output.progress(source.bytes.unwrap_or(0), "importing");
+        let bar = session.progress(source.bytes.unwrap_or(0), "importing");
         let mut bytes = 0;
         let mut lines = 0;
 
@@ -193,7 +193,7 @@ impl Import {
             ),
         };
         let value = json!({ "lines": fresh, "bytes": bytes, "known": known, "from": from, "upto": upto });
-        output.result(&text, &value)?;
+        session.result(&text, &value)?;
         Ok(())
     }
 
@@ -207,7 +207,7 @@ impl Import {
     }
 
     /// Opens the source and finds out what it is.
-    fn source(&self, output: &Output) -> anyhow::Result<Source> {
+    fn source(&self, session: &Session) -> anyhow::Result<Source> {
         let entity = &self.entity;
         let named = |name: &str| {
             let mut source = b"name".to_vec();
@@ -233,7 +233,7 @@ impl Import {
                     "{} can be read only once and so not be recognised in a retry: give it a name with --source",
                     self.file.display()
                 );
-                let bar = output.progress(metadata.len(), "recognising");
+                let bar = session.progress(metadata.len(), "recognising");
                 let mut hasher = blake3::Hasher::new();
                 let mut chunk = vec![0; 1 << 20];
                 loop {

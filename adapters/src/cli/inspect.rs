@@ -1,7 +1,7 @@
 //! `onceward log verify`, `stats` and `backup`.
 
 use super::Store;
-use super::output::{Output, count};
+use super::session::{Session, count};
 use anyhow::Context;
 use clap::Args;
 use onceward::store::Create;
@@ -18,8 +18,8 @@ pub(super) struct Backup {
     to: PathBuf,
 }
 
-pub(super) fn verify(store: &Store, output: &Output) -> anyhow::Result<()> {
-    let store = super::open(&store.store, Create::Never)?;
+pub(super) fn verify(store: &Store, session: &Session) -> anyhow::Result<()> {
+    let store = session.open(&store.store, Create::Never)?;
     let whole = store.verify().wait()?;
     let found = store.recovered().clone();
     store.close()?;
@@ -38,13 +38,13 @@ pub(super) fn verify(store: &Store, output: &Output) -> anyhow::Result<()> {
     });
     // What is not there any more cannot be verified: it must not go unsaid.
     tell(&found, &mut value);
-    output.result(&(text + &lines(&found)), &value)?;
+    session.result(&(text + &lines(&found)), &value)?;
     Ok(())
 }
 
-pub(super) fn stats(store: &Store, output: &Output) -> anyhow::Result<()> {
+pub(super) fn stats(store: &Store, session: &Session) -> anyhow::Result<()> {
     let folder = &store.store;
-    let store = super::open(folder, Create::Never)?;
+    let store = session.open(folder, Create::Never)?;
     let status = store.status().wait()?;
     let found = store.recovered().clone();
     store.close()?;
@@ -66,7 +66,7 @@ pub(super) fn stats(store: &Store, output: &Output) -> anyhow::Result<()> {
         "bytes": bytes,
     });
     tell(&found, &mut value);
-    output.result(&(text + &lines(&found)), &value)?;
+    session.result(&(text + &lines(&found)), &value)?;
     Ok(())
 }
 
@@ -105,12 +105,12 @@ fn tell(found: &Recovered, value: &mut Value) {
 }
 
 impl Backup {
-    pub(super) fn run(self, output: &Output) -> anyhow::Result<()> {
-        let store = super::open(&self.store, Create::Never)?;
+    pub(super) fn run(self, session: &Session) -> anyhow::Result<()> {
+        let store = session.open(&self.store, Create::Never)?;
         let backup = store.backup(&self.to)?;
         store.close()?;
         let verified = &backup.verified;
-        output.result(
+        session.result(
             &format!(
                 "copied and verified {}, {} bytes, digest {}",
                 count(verified.events, "event", "events"),

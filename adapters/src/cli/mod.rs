@@ -6,17 +6,15 @@ mod exit;
 mod import;
 mod inspect;
 mod log;
-mod output;
 mod read;
+mod session;
 
 use anyhow::Context;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use exit::Exit;
-use onceward::store::Create;
-use onceward::{EventStore, OpenError, Options};
-use output::Output;
+use session::Session;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 #[derive(Parser, Debug)]
@@ -27,6 +25,9 @@ struct Cli {
     /// Print results and errors as JSON, one object a line
     #[arg(long, global = true)]
     json: bool,
+    /// Record everything that the store's machine is told and answers, in this folder, for `cargo sim validate`
+    #[arg(long, global = true, value_name = "FOLDER")]
+    record: Option<PathBuf>,
 }
 
 #[derive(Subcommand, Debug)]
@@ -73,7 +74,7 @@ const PAYLOAD: u32 = 16 << 20;
 /// Runs the command of this process's arguments.
 pub(crate) fn main() -> ExitCode {
     let cli = Cli::parse();
-    let output = Output::new(cli.json);
+    let session = Session::new(cli.json, cli.record);
     log::install();
     let result = match cli.command {
         Command::Completions { shell } => {
@@ -83,13 +84,13 @@ pub(crate) fn main() -> ExitCode {
             std::io::stdout().lock().write_all(&script).context("standard output cannot be written")
         }
         Command::Log(command) => match *command {
-            LogCommand::Append(command) => command.run(&output),
-            LogCommand::Import(command) => command.run(&output),
-            LogCommand::Read(command) => command.run(&output),
-            LogCommand::Tail(command) => command.run(&output),
-            LogCommand::Verify(store) => inspect::verify(&store, &output),
-            LogCommand::Stats(store) => inspect::stats(&store, &output),
-            LogCommand::Backup(command) => command.run(&output),
+            LogCommand::Append(command) => command.run(&session),
+            LogCommand::Import(command) => command.run(&session),
+            LogCommand::Read(command) => command.run(&session),
+            LogCommand::Tail(command) => command.run(&session),
+            LogCommand::Verify(store) => inspect::verify(&store, &session),
+            LogCommand::Stats(store) => inspect::stats(&store, &session),
+            LogCommand::Backup(command) => command.run(&session),
         },
     };
     let code = match result {
@@ -97,21 +98,12 @@ pub(crate) fn main() -> ExitCode {
         Err(error) => {
             let exit = Exit::of(&error);
             if exit != Exit::Done {
-                output.error(&error, exit);
+                session.error(&error, exit);
             }
             exit
         }
     };
     ExitCode::from(code as u8)
-}
-
-fn open(folder: &Path, create: Create) -> Result<EventStore, OpenError> {
-    let mut options = Options { create, ..Options::default() };
-    options.config.payload_bytes = PAYLOAD;
-    options.config.request_bytes = options.config.request_bytes.max(PAYLOAD);
-    options.config.queue_bytes = options.config.queue_bytes.max(u64::from(PAYLOAD));
-    options.config.segments.queue_bytes = options.config.segments.queue_bytes.max(2 * u64::from(PAYLOAD));
-    options.open(folder)
 }
 
 #[cfg(test)]

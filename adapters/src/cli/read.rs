@@ -1,6 +1,6 @@
 //! `onceward log read` and `onceward log tail`.
 
-use super::output::{self, Output};
+use super::session::{self, Session};
 use anyhow::Context;
 use clap::Args;
 use onceward::store::Create;
@@ -88,19 +88,19 @@ impl Which {
 }
 
 impl Read {
-    pub(super) fn run(self, output: &Output) -> anyhow::Result<()> {
-        let store = super::open(&self.store, Create::Never)?;
+    pub(super) fn run(self, session: &Session) -> anyhow::Result<()> {
+        let store = session.open(&self.store, Create::Never)?;
         let mut query = query(self.which.filter());
         query.from = self.from;
         let limit = usize::try_from(self.limit.unwrap_or(u64::MAX)).unwrap_or(usize::MAX);
-        print(store.events(query).take(limit), output)?;
+        print(store.events(query).take(limit), session)?;
         Ok(store.close()?)
     }
 }
 
 impl Tail {
-    pub(super) fn run(self, output: &Output) -> anyhow::Result<()> {
-        let store = super::open(&self.store, Create::Never)?;
+    pub(super) fn run(self, session: &Session) -> anyhow::Result<()> {
+        let store = session.open(&self.store, Create::Never)?;
         let filter = self.which.filter();
         let mut query = query(filter);
         if query.filter == Filter::All {
@@ -114,7 +114,7 @@ impl Tail {
                 last.pop_front();
             }
         }
-        print(last.into_iter().map(Ok), output)?;
+        print(last.into_iter().map(Ok), session)?;
         Ok(store.close()?)
     }
 }
@@ -122,13 +122,13 @@ impl Tail {
 /// Prints events, each followed by a newline unless an import found it without one.
 fn print(
     events: impl Iterator<Item = Result<Event, onceward::Error>>,
-    output: &Output,
+    session: &Session,
 ) -> anyhow::Result<()> {
     let mut out = std::io::BufWriter::with_capacity(1 << 16, std::io::stdout().lock());
     for event in events {
         let event = event?;
-        let written = if output.json {
-            writeln!(out, "{}", output::event(&event))
+        let written = if session.json {
+            writeln!(out, "{}", session::event(&event))
         } else {
             let end: &[u8] = if event.kind.as_str().ends_with(UNTERMINATED) { b"" } else { b"\n" };
             out.write_all(&event.payload).and_then(|()| out.write_all(end))

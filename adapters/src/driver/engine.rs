@@ -9,6 +9,7 @@ use super::answers::Answers;
 use super::call::{Call, Lost, Slot};
 use super::metrics::Metrics;
 use super::supervise::Supervisor;
+use super::tap::Tap;
 use super::{Driver, Port, Turn};
 use crate::mutants::mutant;
 use onceward_core::{CallId, Input, Node, NodeInput};
@@ -60,6 +61,13 @@ impl<N: Node, P: Port<N>, F: FnMut() -> N> Engine<N, P, F> {
         Engine { make, driver, supervisor, metrics }
     }
 
+    /// Lets somebody see every step of every incarnation. To be called before the first turn.
+    pub fn tap(&mut self, tap: Box<dyn Tap<N>>) {
+        if let Some(driver) = &mut self.driver {
+            driver.tap(tap);
+        }
+    }
+
     /// Queues something that arrived from the network, for the next turn. Dropped if the node is stopped for good.
     pub fn push(&mut self, input: NodeInput<N>) {
         if let Some(driver) = &mut self.driver {
@@ -96,7 +104,8 @@ impl<N: Node, P: Port<N>, F: FnMut() -> N> Engine<N, P, F> {
     }
 
     fn restart(&mut self) -> Turn {
-        let Some(driver) = self.driver.take() else { return NOTHING };
+        let Some(mut driver) = self.driver.take() else { return NOTHING };
+        let tap = driver.untap();
         let (mut port, unstepped) = driver.end();
         let unseen: Vec<Waiting<N>> = unstepped
             .into_iter()
@@ -122,6 +131,9 @@ impl<N: Node, P: Port<N>, F: FnMut() -> N> Engine<N, P, F> {
         };
         tracing::error!("the machine panicked: a new incarnation recovers from the disk");
         let mut driver = Driver::new(node, port);
+        if let Some(tap) = tap {
+            driver.tap(tap);
+        }
         for Waiting { call, request, caller } in unseen {
             driver.port().expect(call, caller);
             driver.push(Input::Call(call, request));

@@ -19,6 +19,7 @@ use super::metrics::{Metrics, NoMetrics};
 use super::port::{HostPort, nanos};
 use super::record::Recorder;
 use super::supervise::{Restart, Supervisor};
+use super::tap::Tap;
 use onceward_core::{CallId, ClientId, Dur, Mono, Never, Node};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -117,10 +118,27 @@ where
         age: fn(&mut N::Request, Dur),
         make: impl FnMut() -> N + Send + 'static,
     ) -> std::io::Result<Host<N>> {
+        Host::start_tapped(files, options, age, make, None)
+    }
+
+    /// Like [`Host::start`], and lets somebody see every step of the node.
+    ///
+    /// # Errors
+    /// If the system gives no thread.
+    pub fn start_tapped(
+        files: Files,
+        options: Options,
+        age: fn(&mut N::Request, Dur),
+        make: impl FnMut() -> N + Send + 'static,
+        tap: Option<Box<dyn Tap<N>>>,
+    ) -> std::io::Result<Host<N>> {
         let origin = Instant::now();
         let port = HostPort::new(files, origin, options.metrics.clone(), options.recorder);
-        let engine =
+        let mut engine =
             Engine::new(Box::new(make) as Box<_>, port, Supervisor::new(options.restart), options.metrics);
+        if let Some(tap) = tap {
+            engine.tap(tap);
+        }
         let inbox = Inbox {
             calls: Vec::new(),
             count: 0,

@@ -26,6 +26,7 @@ pub mod metrics;
 mod port;
 pub mod record;
 pub mod supervise;
+pub mod tap;
 pub mod timers;
 
 use crate::mutants::mutant;
@@ -34,6 +35,7 @@ use onceward_core::{
     NodeInput, OpId,
 };
 use std::collections::VecDeque;
+use tap::Tap;
 use timers::Timers;
 
 /// What a driver needs of the outside world.
@@ -90,6 +92,7 @@ pub struct Driver<N: Node, P> {
     completed: Vec<(OpId, DiskResult)>,
     booted: bool,
     latest: Mono,
+    tap: Option<Box<dyn Tap<N>>>,
 }
 
 /// What a turn did.
@@ -115,7 +118,19 @@ impl<N: Node, P: Port<N>> Driver<N, P> {
             completed: Vec::new(),
             booted: false,
             latest: Mono(0),
+            tap: None,
         }
+    }
+
+    /// Lets somebody see every step from now on. To be called before the first turn.
+    pub fn tap(&mut self, mut tap: Box<dyn Tap<N>>) {
+        tap.begins(&self.node);
+        self.tap = Some(tap);
+    }
+
+    /// Takes the tap off again.
+    pub fn untap(&mut self) -> Option<Box<dyn Tap<N>>> {
+        self.tap.take()
     }
 
     /// Queues a call or something that arrived from the network, for the next turn. Boot, disk completions and timers
@@ -182,7 +197,13 @@ impl<N: Node, P: Port<N>> Driver<N, P> {
         let mut clock = self.port.now();
         clock.mono = clock.mono.max(self.latest);
         self.latest = clock.mono;
+        if let Some(tap) = &mut self.tap {
+            tap.input(&self.node, clock, &input);
+        }
         self.node.step(clock, input, &mut self.actions);
+        if let Some(tap) = &mut self.tap {
+            tap.actions(&self.actions);
+        }
         if mutant!(ReverseActions) {
             self.actions.reverse();
         }

@@ -7,6 +7,7 @@ use super::{EventStore, Inner};
 use crate::driver::call::Lost;
 use crate::driver::files::{self, Files};
 use crate::driver::host::{self, Host};
+use crate::trace::{Recording, record};
 use onceward_core::log::api::{Damage, Phase, Recovered, Request, Response};
 use onceward_core::log::segments::ConfigError;
 use onceward_core::log::store::{Config, EventStore as Machine};
@@ -27,6 +28,8 @@ pub struct Options {
     pub config: Config,
     /// How the machine is hosted.
     pub host: host::Options,
+    /// Where to record everything that the machine is told, to be validated later; `None`: nowhere.
+    pub record: Option<Recording>,
     /// How often to verify the whole store in the background; `None`: only when asked.
     pub scrub: Option<Duration>,
     /// How long [`EventStore::close`] may take.
@@ -54,6 +57,14 @@ pub enum OpenError {
     /// The folder cannot be worked in.
     #[error(transparent)]
     Folder(#[from] files::OpenError),
+    /// The recording cannot be begun.
+    #[error("a recording cannot be made in {}: {source}", .folder.display())]
+    Recording {
+        /// The folder of the recording.
+        folder: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
     /// There is no store in the folder.
     #[error("there is no store in {}", .folder.display())]
     NoStore {
@@ -98,6 +109,7 @@ impl Default for Options {
             create: Create::default(),
             config: Config::new(StorePath::root(), 0),
             host: host::Options::default(),
+            record: None,
             scrub: None,
             close_within: Duration::from_secs(30),
         }
@@ -125,7 +137,12 @@ impl Options {
 
         let failed = |source| OpenError::Failed { folder: folder.to_path_buf(), source };
         let os = |source| files::OpenError::Os { folder: folder.to_path_buf(), source };
-        let host = Host::start(files, self.host.clone(), age, move || fresh.clone()).map_err(os)?;
+        let tap = self.record.as_ref().map(|recording| {
+            let folder = recording.folder.clone();
+            record(recording, files.root()).map_err(|source| OpenError::Recording { folder, source })
+        });
+        let make = move || fresh.clone();
+        let host = Host::start_tapped(files, self.host.clone(), age, make, tap.transpose()?).map_err(os)?;
         let recovered = recover(&host, folder).map_err(|error| match error {
             Refused::Lost(source) => failed(source),
             Refused::Damaged(damage) => OpenError::Damaged { folder: folder.to_path_buf(), damage },

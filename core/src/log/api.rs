@@ -9,6 +9,7 @@ use bytes::Bytes;
 use core::fmt;
 
 /// A short text: an entity, a scope or a kind. Between 1 and [`Name::MAX`] bytes of UTF-8 without control characters.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Name(Arc<str>);
 
@@ -69,14 +70,17 @@ impl fmt::Debug for Name {
 }
 
 /// The identity of an event, chosen by whoever appends it, unique within a store.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct EventId(pub u128);
 
 /// An idempotency key: names one request of one entity, so that a retry is recognised.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Key(pub u128);
 
 /// A 256-bit blake3 hash.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Hash256(pub [u8; 32]);
 
@@ -95,6 +99,7 @@ impl fmt::Display for Hash256 {
 
 /// A hybrid logical clock (Kulkarni et al., 2014): wall milliseconds where the wall clock allows, a counter where it
 /// does not. Orders every event of a store after all events that it was appended after, whatever the wall clocks do.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Hlc {
     /// Milliseconds since the Unix epoch, never less than that of any earlier event.
@@ -104,6 +109,7 @@ pub struct Hlc {
 }
 
 /// What must be true of an entity for an append to take place.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub enum Expected {
     /// Anything.
@@ -141,6 +147,7 @@ impl fmt::Display for Ends {
 }
 
 /// An event to be appended.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct NewEvent {
     /// Its identity.
@@ -158,6 +165,7 @@ pub struct NewEvent {
 }
 
 /// One entity's share of an append.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Part {
     /// The stream to append to.
@@ -171,6 +179,7 @@ pub struct Part {
 }
 
 /// When an append may be answered.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Promise {
     /// When it is written: it survives the end of the process, not of the power.
@@ -182,6 +191,7 @@ pub enum Promise {
 /// How far the store has come: each is the number of events, so the position of the first that is not yet there.
 /// `visible <= durable <= written <= accepted` under the durable policy; under a weaker one `visible` may run ahead of
 /// `durable` up to `written`.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Frontiers {
     /// Given a position.
@@ -195,6 +205,7 @@ pub struct Frontiers {
 }
 
 /// One of the [`Frontiers`].
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Frontier {
     /// See [`Frontiers::accepted`].
@@ -208,6 +219,7 @@ pub enum Frontier {
 }
 
 /// Which events a reader wants.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Filter {
     /// All.
@@ -229,6 +241,7 @@ pub enum Filter {
 }
 
 /// A read of part of the store.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Query {
     /// Which events.
@@ -244,6 +257,7 @@ pub struct Query {
 }
 
 /// An event as readers see it.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Event {
     /// Its global sequence.
@@ -272,6 +286,7 @@ pub struct Event {
 
 /// The end of an entity. Its hash chain is not kept with every event: a reader links the events from the first on
 /// with [`super::store::link`] and compares the last link with this, or with a [`Receipt`].
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Head {
     /// The sequence of its last visible event.
@@ -283,6 +298,7 @@ pub struct Head {
 }
 
 /// The good answer to one [`Part`].
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Receipt {
     /// Position of the part's first event; the others follow without a gap.
@@ -302,6 +318,7 @@ pub struct Receipt {
 }
 
 /// What a client asks.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Request {
     /// Appends all parts or none, atomically, in order. Answered by [`Response::Appended`].
@@ -372,6 +389,7 @@ pub enum Request {
 }
 
 /// What a client is answered.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Response {
     /// One receipt for each part.
@@ -416,7 +434,11 @@ pub enum Response {
     Refused(Refusal),
 }
 
+/// A text of the code itself. (By another name, as serde takes every reference for one into what it reads.)
+type Words = &'static str;
+
 /// Why a request was not carried out, or may not have been.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, thiserror::Error)]
 pub enum Refusal {
     /// The guard does not hold. Nothing was changed.
@@ -453,7 +475,8 @@ pub enum Refusal {
     #[error("{what} is {is}, the limit is {limit}")]
     Limit {
         /// What is out of bounds.
-        what: &'static str,
+        #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::recorded::words"))]
+        what: Words,
         /// Its value.
         is: u64,
         /// The most allowed.
@@ -461,7 +484,7 @@ pub enum Refusal {
     },
     /// The request makes no sense. Nothing was changed.
     #[error("invalid request: {0}")]
-    Invalid(&'static str),
+    Invalid(#[cfg_attr(feature = "serde", serde(deserialize_with = "crate::recorded::words"))] Words),
     /// The queue is full; try again later. Nothing was changed.
     #[error("the store is overloaded")]
     Overloaded,
@@ -507,6 +530,7 @@ pub enum Refusal {
 }
 
 /// Damage that recovery or verification found, and where.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Damage {
     /// The file.
@@ -524,6 +548,7 @@ impl fmt::Display for Damage {
 }
 
 /// How a store is.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Status {
     /// What it is doing.
@@ -541,6 +566,7 @@ pub struct Status {
 }
 
 /// What a store is doing.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Phase {
     /// Reading its files.
@@ -558,6 +584,7 @@ pub enum Phase {
 }
 
 /// What recovery found and did.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Recovered {
     /// How many events there are.
@@ -577,6 +604,7 @@ pub struct Recovered {
 }
 
 /// The end of a file that recovery cut off.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Cut {
     /// The file.
@@ -588,6 +616,7 @@ pub struct Cut {
 }
 
 /// What a verification covered.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Verified {
     /// Events checked.

@@ -38,6 +38,8 @@ pub(super) enum Verb {
     Seeds(Seeds),
     /// Put the JSON reports of all shards of a batch together, and judge them as one
     Merge(Merge),
+    /// Perform a recording of production again, and judge what happened in it
+    Validate(Validate),
     /// Write a package with a protocol of its own under the harness, to begin with
     New(New),
     /// Hunt one known bug in this process
@@ -59,6 +61,7 @@ impl Args {
     pub fn simulates(&self) -> bool {
         match &self.verb {
             Some(Verb::Node(_) | Verb::New(_) | Verb::Merge(_) | Verb::Seeds(_)) => false,
+            Some(Verb::Node(_) | Verb::New(_) | Verb::Merge(_) | Verb::Validate(_)) => false,
             Some(Verb::Replay(replay)) => replay.engine != Engine::Real,
             _ => true,
         }
@@ -338,4 +341,16 @@ mod tests {
             shard("0/8").is_err() && shard("9/8").is_err() && shard("8").is_err() && shard("a/b").is_err()
         );
     }
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Validate {
+    /// The folder that `onceward --record FOLDER` wrote
+    pub(super) recording: PathBuf,
+    /// Take a run whose process was killed as far as it goes
+    #[arg(long)]
+    pub(super) cut_off: bool,
+    /// The folder of the machine's disk, if it is no longer where it was
+    #[arg(long, value_name = "FOLDER")]
+    pub(super) disk: Option<PathBuf>,
 }

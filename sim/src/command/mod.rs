@@ -14,6 +14,7 @@ mod seeds;
 #[cfg(test)]
 mod tests;
 mod twin;
+mod validate;
 
 pub use args::Args;
 
@@ -84,6 +85,7 @@ pub fn carry_out(args: &Args, catalog: &Catalog, out: &mut dyn Write) -> Result<
         Some(Verb::Merge(args)) => batch::merge(&mut context, args),
         Some(Verb::Convert(args)) => convert::convert(&mut context, args),
         Some(Verb::Seeds(args)) => seeds::list(&mut context, args),
+        Some(Verb::Validate(args)) => validate::validate(&mut context, args),
         Some(Verb::New(args)) => new::new(&mut context, args),
         Some(Verb::Hunt(args)) => mutants::hunt(&mut context, args),
         Some(Verb::Trial(args)) => mutants::trial(&context, args),

@@ -10,6 +10,7 @@ use alloc::{boxed::Box, vec::Vec};
 use bytes::Bytes;
 
 /// How a store's segments are kept. See [`Config::validate`] for the bounds.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Config {
     /// The folder that holds the segments; created if it is missing. The root needs no creation, and is the better
@@ -66,6 +67,7 @@ pub struct ConfigError {
 }
 
 /// When a group that is written is synced.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum SyncPolicy {
     /// Each group, before the next is written: what is written is durable a moment later.
@@ -85,6 +87,7 @@ pub enum SyncPolicy {
 }
 
 /// Where a record's frame stands.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Location {
     /// The segment's number.
@@ -96,6 +99,7 @@ pub struct Location {
 }
 
 /// The layer's timers.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Timer {
     /// The oldest unsynced record becomes too old.
@@ -298,6 +302,7 @@ pub enum Action {
 }
 
 /// What recovery hands over.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Opened {
     /// The store's identity.
@@ -310,6 +315,7 @@ pub struct Opened {
 }
 
 /// A record read back.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Record {
     /// Its sequence.
@@ -319,6 +325,7 @@ pub struct Record {
 }
 
 /// Why something was not taken in.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, thiserror::Error)]
 pub enum Refused {
     /// Recovery is not over, or has refused.
@@ -345,6 +352,7 @@ pub enum Refused {
 }
 
 /// Why a record was not read.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, thiserror::Error)]
 pub enum FetchError {
     /// The layer is not ready, or is busy with as many reads as it takes at once.

@@ -6,6 +6,7 @@ use alloc::{collections::BTreeMap, collections::VecDeque, vec::Vec};
 use bytes::Bytes;
 
 /// A segment that holds records. 32 bytes and a map entry for each.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Kept {
     /// Sequence of its first record.
@@ -19,6 +20,7 @@ pub(super) struct Kept {
 }
 
 /// The end of what is proven durable: what the next segment's header will state.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub(super) struct Tip {
     /// The segment; `None`: nothing was ever written.
@@ -35,6 +37,7 @@ impl Tip {
 }
 
 /// Records that are there together or not at all.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Unit {
     /// Sequence of the first.
@@ -55,6 +58,7 @@ impl Unit {
 }
 
 /// A segment that gets no more records and has no seal.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Unsealed {
     pub(super) number: u64,
@@ -70,6 +74,7 @@ pub(super) struct Unsealed {
 }
 
 /// What recovery hands to the writer.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Findings {
     pub(super) store_id: u128,

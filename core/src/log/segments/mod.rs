@@ -85,6 +85,7 @@ const OP_SCAN: OpId = OpId(5);
 const OP_FETCH: OpId = OpId(16);
 
 /// The segments layer. See the module's documentation; [`Input`] and [`Action`] are its contract.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Segments {
     config: Config,
@@ -92,6 +93,7 @@ pub struct Segments {
     reader: Reader,
 }
 
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 enum Phase {
     New,

@@ -24,6 +24,7 @@ const FETCHES: u32 = 256;
 /// The fewest bytes that a frame has.
 const FRAME_MIN: u32 = 7;
 
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 enum Want {
     /// A record, and whether it is the second try.
@@ -34,6 +35,7 @@ enum Want {
     Seal(u64),
 }
 
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 struct Fetch {
     token: u64,
@@ -41,12 +43,14 @@ struct Fetch {
     pull: Pull,
 }
 
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 enum Walk {
     Head(Pull),
     Groups(Cursor),
 }
 
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 struct Scan {
     token: u64,
@@ -60,6 +64,7 @@ struct Scan {
 }
 
 /// Reads on their way.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub(super) struct Reader {
     fetches: BTreeMap<u32, Fetch>,

@@ -27,6 +27,7 @@ use alloc::{
 use bytes::Bytes;
 
 /// What is known of an event in a sealed segment.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Found {
     pub(crate) position: u64,
@@ -34,6 +35,7 @@ pub(crate) struct Found {
 }
 
 /// An append that waits for its turn.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Append {
     pub(crate) parts: Vec<Part>,

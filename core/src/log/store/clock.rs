@@ -8,6 +8,7 @@ use crate::{
 
 /// A hybrid logical clock (Kulkarni et al., 2014) of one writer: as every event goes through one writer, "after" is
 /// "appended later", across all entities.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub(crate) struct HybridClock {
     last: Hlc,

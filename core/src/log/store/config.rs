@@ -12,6 +12,7 @@ use crate::{
 ///
 /// The dedup horizon is part of what the store promises: raising or lowering it between incarnations changes which
 /// retries are recognised from then on; with the same value every incarnation recognises the same ones.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Config {
     /// How the files are kept.

@@ -9,6 +9,7 @@ use crate::log::api::{Hash256, Name};
 use alloc::vec::Vec;
 
 /// An entity that has an event.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct EntityHead {
     pub(crate) name: Name,
@@ -21,6 +22,7 @@ pub(crate) struct EntityHead {
 }
 
 /// All entities.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub(crate) struct Heads {
     list: Vec<EntityHead>,

@@ -19,6 +19,7 @@ use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
 use bytes::Bytes;
 
 /// The state after all accepted records.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub(crate) struct History {
     pub(crate) heads: Arc<Heads>,

@@ -15,6 +15,7 @@ use alloc::{
 };
 
 /// A request that was carried out and had a key.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Done {
     /// Position of its first event.
@@ -28,6 +29,7 @@ pub(crate) struct Done {
 }
 
 /// What one part of it led to.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct DonePart {
     pub(crate) entity: u32,
@@ -40,6 +42,7 @@ pub(crate) struct DonePart {
 }
 
 /// The requests within the horizon.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub(crate) struct Keys {
     by_key: BTreeMap<(u32, Key), Arc<Done>>,

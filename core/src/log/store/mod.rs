@@ -111,6 +111,7 @@ pub const MARKS: &[&str] = &[
 ];
 
 /// The store's timers.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Timer {
     /// One of the layer below.
@@ -123,6 +124,7 @@ pub enum Timer {
 type Out = Vec<Action<Never, Timer, Response>>;
 
 /// An event store. See the module's documentation; [`super::api`] is its contract.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct EventStore {
     config: Arc<Config>,
@@ -164,10 +166,12 @@ pub struct EventStore {
     next_token: u64,
     armed: Option<Mono>,
     /// What the layer below has said and is not dealt with; empty between steps.
+    #[cfg_attr(feature = "serde", serde(skip))]
     said: VecDeque<segments::Action>,
 }
 
 /// The life of an incarnation.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 enum Stage {
     New,
@@ -180,6 +184,7 @@ enum Stage {
 }
 
 /// An answer that waits for a unit to be proven.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 struct Held {
     call: CallId,
@@ -188,6 +193,7 @@ struct Held {
 }
 
 /// What was asked of the layer below.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 enum Fetch {
     /// The event at this position, where it was thought to stand.

@@ -22,6 +22,7 @@ use alloc::{boxed::Box, collections::BTreeSet, vec, vec::Vec};
 use bytes::Bytes;
 
 /// A call that adds to the log, waiting for its turn.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Job {
     pub(super) call: CallId,
@@ -31,6 +32,7 @@ pub(super) struct Job {
     pub(super) looking: usize,
 }
 
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) enum Work {
     Append(Box<Append>),
@@ -43,6 +45,7 @@ pub(super) enum Work {
 }
 
 /// What an answer that waits rests on.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) enum Basis {
     /// The call's own work.

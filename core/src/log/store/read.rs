@@ -30,6 +30,7 @@ use alloc::{
 };
 
 /// Who asked.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Owner {
     /// A client.
@@ -39,6 +40,7 @@ pub(crate) enum Owner {
 }
 
 /// A read under way.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Reading {
     pub(crate) owner: Owner,
@@ -55,6 +57,7 @@ pub(crate) struct Reading {
 }
 
 /// An event that is wanted.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 struct Pick {
     place: Place,
@@ -70,6 +73,7 @@ impl Pick {
 }
 
 /// Where an index says that an event stands, and what it says of it.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 struct Place {
     position: u64,
@@ -89,6 +93,7 @@ impl Place {
     }
 }
 
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 enum State {
     Wanted,
@@ -99,6 +104,7 @@ enum State {
 }
 
 /// What a read along causes remembers.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 enum Trail {
     /// Not such a read, or the chain is complete.

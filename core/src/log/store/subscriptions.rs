@@ -16,6 +16,7 @@ use alloc::{
 };
 
 /// One subscription.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Subscription {
     filter: Filter,
@@ -27,6 +28,7 @@ pub(crate) struct Subscription {
 }
 
 /// All subscriptions by number.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub(crate) struct Subscriptions {
     by_number: BTreeMap<u64, Subscription>,

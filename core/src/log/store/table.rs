@@ -6,6 +6,7 @@ use alloc::{collections::BTreeSet, sync::Arc, vec, vec::Vec};
 
 /// An open-addressing table from hashes to numbers that stand for things kept elsewhere. Takes 8 bytes a slot, at
 /// most three quarters full.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub(crate) struct Table {
     /// The number plus one in the lower half, 0: free; the hash's upper half in the upper half.
@@ -102,6 +103,7 @@ pub(crate) enum Aspect {
 
 /// A blocked Bloom filter over what a segment holds: one cache line a question, 12 bits an item, about one wrong
 /// "maybe" in a hundred, never a wrong "no".
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Filter(Arc<[[u64; 8]]>);
 

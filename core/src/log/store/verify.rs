@@ -30,6 +30,7 @@ use alloc::{
 use bytes::Bytes;
 
 /// An audit under way.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub(super) struct Audit {
     caller: Option<CallId>,

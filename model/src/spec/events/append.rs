@@ -124,7 +124,7 @@ impl History {
                 Some(_) => any = true,
             }
         }
-        if any {
+        if any || self.is_adopted(receipt.position) {
             Ok(())
         } else {
             Err(claim("an append was taken for a retry of nothing").at(seen, told(receipt)))
@@ -261,13 +261,13 @@ impl History {
                 }
                 Ok(())
             }
-            Refusal::KeyConflict { .. } => {
+            Refusal::KeyConflict { position } => {
                 let other = |part: &Part| {
                     let key = part.key.map(|key| (part.entity.clone(), key.0));
                     let calls = key.and_then(|key| self.keys.get(&key)).map_or(&[][..], |calls| calls);
                     calls.iter().any(|other| !self.same_request(*other, call))
                 };
-                if parts.iter().any(other) {
+                if parts.iter().any(other) || self.is_adopted(*position) {
                     Ok(())
                 } else {
                     blame(EXACTLY_ONCE, "a retry of the same request was refused as another one")

@@ -284,6 +284,11 @@ impl History {
         self.facts.iter().map(|(position, facts)| (*position, facts))
     }
 
+    /// What is known of one position.
+    pub fn fact(&self, position: u64) -> Option<&Facts> {
+        self.facts.get(&position)
+    }
+
     /// The request of a call without an answer.
     pub fn request(&self, call: CallId) -> Option<Arc<Request>> {
         self.open.get(&call).map(|open| Arc::clone(&open.request))

@@ -8,6 +8,7 @@
 //! What it never does: trust an answer to be right because it is the newest. A read that misses an acknowledged event,
 //! or shows another one in its place, is the violation, whichever came first.
 
+mod adopt;
 mod append;
 mod chain;
 mod history;

@@ -3,6 +3,7 @@
 
 mod config;
 mod protocol;
+mod recorded;
 mod scopes;
 mod verbs;
 mod wire;
@@ -18,7 +19,8 @@ use crate::{
     scenario::Header,
     spec::events::PROMISES,
     system::{
-        Allowed, Hosted, HostedVisitor, Mutant, NamedScope, Numbering, Problem, Promise, System, Verb, Word,
+        Allowed, Hosted, HostedVisitor, Mutant, NamedScope, Numbering, Problem, Promise, RecordedVisitor,
+        System, Verb, Word,
     },
     world::{ChoiceOf, Key, Time},
 };
@@ -90,6 +92,10 @@ impl System for LogSystem {
     }
 
     fn hosted<V: HostedVisitor<Log>>(visitor: V) -> Option<V::Out> {
+        Some(visitor.visit::<LogSystem>())
+    }
+
+    fn recorded<V: RecordedVisitor<Log>>(visitor: V) -> Option<V::Out> {
         Some(visitor.visit::<LogSystem>())
     }
 }

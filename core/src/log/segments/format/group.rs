@@ -11,6 +11,7 @@ const MAGIC: [u8; 4] = *b"OWGR";
 const LAST: u8 = 0x80;
 
 /// What a group is for.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(in super::super) enum GroupKind {
     /// Records, written after the segment's header was durable.
@@ -24,6 +25,7 @@ pub(in super::super) enum GroupKind {
 }
 
 /// What a group says of itself.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(in super::super) struct GroupHeader {
     pub(in super::super) kind: GroupKind,
@@ -79,6 +81,7 @@ impl GroupHeader {
 }
 
 /// What a frame holds.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(in super::super) enum FrameKind {
     Record = 1,
@@ -87,6 +90,7 @@ pub(in super::super) enum FrameKind {
 }
 
 /// A frame, checked; the body is given by its place.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(in super::super) struct Frame {
     pub(in super::super) kind: FrameKind,

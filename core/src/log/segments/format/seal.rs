@@ -13,6 +13,7 @@ pub(in super::super) const TRAILER_LEN: u64 = 16;
 const MAGIC: [u8; 4] = *b"OWTR";
 
 /// What a seal says of its segment.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(in super::super) struct Seal {
     /// Sequence after that of the last record.

@@ -10,6 +10,7 @@ const VERSION: u16 = 1;
 const NONE: u64 = u64::MAX;
 
 /// The predecessor as its successor knows it. Bytes beyond `len` do not count, whatever they are.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(in super::super) struct Prev {
     pub(in super::super) number: u64,
@@ -20,6 +21,7 @@ pub(in super::super) struct Prev {
 }
 
 /// What a segment says of itself. All groups below `group` are proven durable.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(in super::super) struct SegmentHeader {
     pub(in super::super) store_id: u128,

@@ -11,6 +11,7 @@ use alloc::vec::Vec;
 use bytes::{Buf, Bytes};
 
 /// A place between groups: everything that the next group must fit.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub(in super::super) struct Mile {
     /// File offset.
@@ -24,6 +25,7 @@ pub(in super::super) struct Mile {
 }
 
 /// A record of a group.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(in super::super) struct Item {
     pub(in super::super) sequence: u64,
@@ -33,6 +35,7 @@ pub(in super::super) struct Item {
 }
 
 /// An intact group that fits.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(in super::super) struct Group {
     pub(in super::super) header: GroupHeader,
@@ -42,6 +45,7 @@ pub(in super::super) struct Group {
 }
 
 /// Why there is no group.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(in super::super) enum Bad {
     /// The file ends within it: it was never synced.
@@ -53,6 +57,7 @@ pub(in super::super) enum Bad {
 }
 
 /// What stands next.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(in super::super) enum Found {
     /// More bytes are needed to tell.
@@ -68,6 +73,7 @@ pub(in super::super) enum Found {
 }
 
 /// A walk.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(in super::super) struct Cursor {
     segment: u64,

@@ -38,6 +38,7 @@ pub(super) fn number_of(path: &Path) -> Option<u64> {
 }
 
 /// Bytes of one range of a file, gathered chunk by chunk.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Pull {
     pub(super) segment: u64,

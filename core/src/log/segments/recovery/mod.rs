@@ -46,6 +46,7 @@ pub(super) enum Outcome {
 }
 
 /// A segment of the chain.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 struct Link {
     header: SegmentHeader,
@@ -55,6 +56,7 @@ struct Link {
     len: u64,
 }
 
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 enum Step {
     Folder,
@@ -79,6 +81,7 @@ enum Step {
 }
 
 /// A recovery on its way.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Recovery {
     step: Step,

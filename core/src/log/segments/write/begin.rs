@@ -17,6 +17,7 @@ use crate::{DiskError, DiskOp, DiskResult, Mark};
 use alloc::vec::Vec;
 use bytes::Bytes;
 
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 enum Stage {
     Create,
@@ -27,6 +28,7 @@ enum Stage {
 }
 
 /// A try to begin a segment.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Begin {
     number: u64,

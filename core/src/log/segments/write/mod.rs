@@ -39,6 +39,7 @@ use space::Reserve;
 const BARRIERS: usize = 1024;
 
 /// The segment that groups are appended to.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 struct Active {
     number: u64,
@@ -54,6 +55,7 @@ struct Active {
 }
 
 /// Something that takes several operations, during which no group is written.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 enum Job {
     None,
@@ -62,6 +64,7 @@ enum Job {
 }
 
 /// The write on its way.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 struct Flight {
     /// Where the segment stands after it.
@@ -69,6 +72,7 @@ struct Flight {
     len: u32,
 }
 
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Writer {
     store_id: u128,

@@ -10,6 +10,7 @@ use crate::{DiskOp, DiskResult, Mark};
 use alloc::vec::Vec;
 use bytes::Bytes;
 
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 enum Stage {
     Ask,
@@ -19,6 +20,7 @@ enum Stage {
 }
 
 /// A seal on its way.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Sealing {
     target: Unsealed,

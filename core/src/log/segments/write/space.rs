@@ -7,6 +7,7 @@ use crate::{DiskError, DiskOp, DiskResult, Mark, Path};
 use alloc::{format, vec::Vec};
 
 /// The file that holds space back.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) enum Reserve {
     /// Not configured.

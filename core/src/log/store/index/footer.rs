@@ -38,6 +38,7 @@ use bytes::Bytes;
 use rmp::encode::ByteBuf;
 
 /// What a sealed segment holds.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub(crate) struct SegmentIndex {
     pub(crate) segment: u64,
@@ -59,6 +60,7 @@ pub(crate) struct SegmentIndex {
 }
 
 /// Where an entity stood at the end of the segment.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct FooterEntity {
     pub(crate) name: Name,
@@ -69,6 +71,7 @@ pub(crate) struct FooterEntity {
 }
 
 /// An event.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Row {
     pub(crate) offset: u64,

@@ -19,6 +19,7 @@ use crate::log::api;
 use alloc::{collections::VecDeque, sync::Arc, vec::Vec};
 
 /// A segment that gets no more records.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Sealed {
     pub(crate) segment: u64,
@@ -47,6 +48,7 @@ impl Sealed {
 }
 
 /// The index of the whole store.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub(crate) struct Index {
     pub(crate) recent: Arc<Recent>,

@@ -25,6 +25,7 @@ use alloc::{
 };
 
 /// A record that was accepted or recovered.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Entry {
     /// Where it stands; length 0: not known yet.
@@ -48,6 +49,7 @@ pub(crate) struct Entry {
 }
 
 /// The end of an atomic unit.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct UnitMark {
     /// Sequence after its last record.
@@ -61,6 +63,7 @@ pub(crate) struct UnitMark {
 }
 
 /// The index. `first` and the three after it describe the state before the first entry.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub(crate) struct Recent {
     pub(crate) first: u64,
@@ -76,6 +79,7 @@ pub(crate) struct Recent {
 }
 
 /// Texts by number.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 struct Names {
     list: Vec<Name>,

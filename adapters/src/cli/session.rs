@@ -1,18 +1,34 @@
-//! What the command prints: results to standard output, everything else to standard error, as text or as JSON.
+//! What all commands share: how they print (results to standard output, everything else to standard error, as text or as
+//! JSON), and how they open a store.
 
-use super::exit::Exit;
-use onceward::{Event, EventId};
+use super::{PAYLOAD, exit::Exit};
+use onceward::store::Create;
+use onceward::trace::Recording;
+use onceward::{Event, EventId, EventStore, OpenError, Options};
 use serde_json::{Value, json};
 use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
 
-/// Where and how results are printed.
-pub(super) struct Output {
+/// What was asked of every command.
+pub(super) struct Session {
     pub(super) json: bool,
+    record: Option<PathBuf>,
 }
 
-impl Output {
-    pub(super) fn new(json: bool) -> Output {
-        Output { json }
+impl Session {
+    pub(super) fn new(json: bool, record: Option<PathBuf>) -> Session {
+        Session { json, record }
+    }
+
+    /// Opens a store with the command's own limits.
+    pub(super) fn open(&self, folder: &Path, create: Create) -> Result<EventStore, OpenError> {
+        let record = self.record.clone().map(Recording::into_folder);
+        let mut options = Options { create, record, ..Options::default() };
+        options.config.payload_bytes = PAYLOAD;
+        options.config.request_bytes = options.config.request_bytes.max(PAYLOAD);
+        options.config.queue_bytes = options.config.queue_bytes.max(u64::from(PAYLOAD));
+        options.config.segments.queue_bytes = options.config.segments.queue_bytes.max(2 * u64::from(PAYLOAD));
+        options.open(folder)
     }
 
     /// Prints one result: a line of text, or of JSON.
