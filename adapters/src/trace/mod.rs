@@ -60,15 +60,17 @@ pub struct Recording {
     /// The oldest chunks are removed when all together have more bytes than this. The last chunk but one, and the one
     /// that is being written, always stay.
     pub ring_bytes: u64,
+    /// How many steps may wait to be written. If there are more, steps are left out up to the next snapshot.
+    pub waiting: usize,
 }
 
 /// Snapshots cost at most this part of what steps do, in bytes.
 pub const PER_SNAPSHOT: u64 = 8;
 
 impl Recording {
-    /// A recording in chunks of 64 MiB, 1 GiB of them.
+    /// A recording in chunks of 64 MiB, 1 GiB of them, with 65,536 steps that may wait.
     pub fn into_folder(folder: impl Into<PathBuf>) -> Recording {
-        Recording { folder: folder.into(), chunk_bytes: 64 << 20, ring_bytes: 1 << 30 }
+        Recording { folder: folder.into(), chunk_bytes: 64 << 20, ring_bytes: 1 << 30, waiting: 1 << 16 }
     }
 }
 

@@ -203,6 +203,7 @@ fn join<N: Recorded>(runs: &mut Vec<Run<N>>, chunk: Chunk<N>, cut_off: bool) -> 
         return Ok(());
     };
     if chunk.header.begins == Begins::Goes {
+        over(before, false)?;
         if before.ends != Some(Ends::Goes) {
             return order("it goes on where the chunk before it has ended");
         }

@@ -4,10 +4,11 @@
 use super::{Begins, Recording, chunk::ToldTo, writer};
 use crate::driver::tap::Tap;
 use onceward_core::{
-    Clock, NodeAction, NodeInput,
+    Action, CallId, Clock, NodeAction, NodeInput,
     recorded::{Recorded, Told},
 };
 use std::{
+    collections::BTreeMap,
     path::Path,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
@@ -16,13 +17,12 @@ use std::{
     thread::JoinHandle,
 };
 
-/// How many notes may wait to be written; about 64 MiB of them.
-const WAITING: usize = 65_536;
-
 /// What the writer is told.
 pub(super) enum Note<N: Recorded> {
     /// A snapshot, with which a new chunk begins.
     Machine(Begins, Box<N>),
+    /// What became of calls in a gap: those that were made in it and those that were answered, except for both.
+    Missed(BTreeMap<CallId, N::Request>, Vec<CallId>),
     /// A step.
     Step(Clock, ToldTo<N>, Vec<NodeAction<N>>),
     /// A step in which the machine panicked.
@@ -80,6 +80,12 @@ struct Recorder<N: Recorded> {
     told: Option<(Clock, ToldTo<N>)>,
     /// Notes were left out: nothing is of use before the next snapshot.
     gap: bool,
+    /// Calls made in the gap and not answered.
+    made: BTreeMap<CallId, N::Request>,
+    /// Calls answered in the gap that were made before it.
+    answered: Vec<CallId>,
+    /// How many notes may wait.
+    most: usize,
     writer: Option<JoinHandle<()>>,
 }
 
@@ -107,14 +113,41 @@ where
     let notes = shared.clone();
     let thread =
         std::thread::Builder::new().name("onceward-record".into()).spawn(move || writer.run(&notes))?;
-    Ok(Box::new(Recorder { shared, told: None, gap: false, writer: Some(thread) }))
+    Ok(Box::new(Recorder {
+        shared,
+        told: None,
+        gap: false,
+        made: BTreeMap::new(),
+        answered: Vec::new(),
+        most: recording.waiting,
+        writer: Some(thread),
+    }))
 }
 
 impl<N: Recorded> Recorder<N> {
+    /// Which calls are under way must be known once the gap is over.
+    fn missed(&mut self, told: ToldTo<N>, actions: &[NodeAction<N>]) {
+        if let Told::Call(call, request) = told {
+            self.made.insert(call, request);
+        }
+        for action in actions {
+            if let Action::Reply(call, _) = action
+                && self.made.remove(call).is_none()
+            {
+                self.answered.push(*call);
+            }
+        }
+    }
+
     fn note(&mut self, note: Note<N>) {
         let mut queue = self.shared.lock();
-        if queue.notes.len() >= WAITING {
+        // A snapshot is taken in at any rate: without it, nothing that follows is of use.
+        if queue.notes.len() >= self.most && !matches!(note, Note::Machine(..) | Note::Missed(..)) {
+            drop(queue);
             self.gap = true;
+            if let Note::Step(_, told, actions) = note {
+                self.missed(told, &actions);
+            }
             return;
         }
         queue.notes.push(note);
@@ -136,6 +169,8 @@ where
             self.note(Note::Panic(clock, told));
         }
         self.gap = false;
+        self.made.clear();
+        self.answered.clear();
         self.note(Note::Machine(Begins::Boot, Box::new(node.clone())));
     }
 
@@ -143,6 +178,9 @@ where
         if self.gap {
             if self.shared.lock().notes.is_empty() {
                 self.gap = false;
+                let made = std::mem::take(&mut self.made);
+                let answered = std::mem::take(&mut self.answered);
+                self.note(Note::Missed(made, answered));
                 self.note(Note::Machine(Begins::Gap, Box::new(node.clone())));
             }
         } else if self.shared.full.swap(false, Ordering::Relaxed) {
@@ -152,9 +190,11 @@ where
     }
 
     fn actions(&mut self, actions: &[NodeAction<N>]) {
-        if let Some((clock, told)) = self.told.take().filter(|_| !self.gap) {
-            self.note(Note::Step(clock, told, actions.to_vec()));
+        let Some((clock, told)) = self.told.take() else { return };
+        if self.gap {
+            return self.missed(told, actions);
         }
+        self.note(Note::Step(clock, told, actions.to_vec()));
     }
 }
 

@@ -120,6 +120,15 @@ impl<N: Recorded> Writer<N> {
                 self.end(ends)?;
                 self.begin(begins, &machine)
             }
+            Note::Missed(made, answered) => {
+                self.end(Ends::Gap)?;
+                answered.iter().for_each(|call| drop(self.open.remove(call)));
+                for (call, mut request) in made {
+                    let contents = N::take_contents(&mut request);
+                    self.open.insert(call, Open { request, contents, owed: false });
+                }
+                Ok(())
+            }
             Note::Step(clock, told, actions) => {
                 self.step(clock, told, &actions);
                 self.full(shared)
@@ -140,7 +149,8 @@ impl<N: Recorded> Writer<N> {
             self.run = RandomState::new().hash_one(self.number);
             self.digest = Digest::default();
             (self.steps, self.steps_before) = (0, 0);
-            // After a gap, which calls are under way is not known.
+        }
+        if begins == Begins::Boot {
             self.open.clear();
         }
         self.steps_before = self.steps;

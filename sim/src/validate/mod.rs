@@ -7,8 +7,6 @@
 
 mod contract;
 mod error;
-#[cfg(test)]
-mod tests;
 
 pub use error::ValidateError;
 
@@ -162,6 +160,10 @@ impl<S: RecordedSystem> Again<S> {
                         let event = Event::Called(NODE, known(*call), &request);
                         open.insert(*call);
                         self.protocol.observe(&mut self.ghost, at, event).map_err(|v| broken(at.step, v))?;
+                    }
+                    if !seen.whole {
+                        resumed = S::resume(&mut self.ghost, &chunk.machine, &self.archive, at)
+                            .map_err(|violation| broken(at.step, violation))?;
                     }
                     machine = Some(chunk.machine.clone());
                 }

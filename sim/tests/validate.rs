@@ -1,0 +1,422 @@
+//! Recordings of production: a whole one is accepted, whatever its length, and every falsified one is refused with the
+//! place. The falsifications take frames apart and seal them again by themselves, as somebody would who wants to deceive.
+#![allow(clippy::unwrap_used)]
+
+use onceward::store::Options as StoreOptions;
+use onceward::trace::{Ends, Recording};
+use onceward::{Append, EventStore, Expected, Filter, Key, Name, query};
+use onceward_model::systems::log::LogSystem;
+use onceward_sim::validate::{Options, ValidateError, Validated, validate};
+use std::{
+    fmt::Write,
+    fs,
+    path::{Path, PathBuf},
+};
+use tempfile::TempDir;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+/// A store, a recording, and what was done to them.
+struct Recorded {
+    folder: TempDir,
+}
+
+impl Recorded {
+    fn new() -> Recorded {
+        Recorded { folder: tempfile::tempdir().unwrap() }
+    }
+
+    fn store(&self) -> PathBuf {
+        self.folder.path().join("store")
+    }
+
+    fn recording(&self) -> PathBuf {
+        self.folder.path().join("recording")
+    }
+
+    fn open(&self, chunk_bytes: u64, ring_bytes: u64) -> EventStore {
+        let record = Some(Recording { chunk_bytes, ring_bytes, ..Recording::into_folder(self.recording()) });
+        let mut options = StoreOptions { record, ..StoreOptions::default() };
+        options.config.segments.segment_bytes = 1 << 20;
+        options.open(self.store()).unwrap()
+    }
+
+    fn validate(&self, cut_off: bool) -> Result<Validated, ValidateError> {
+        validate::<LogSystem>(&self.recording(), &Options { cut_off, disk: None })
+    }
+
+    fn chunks(&self) -> Vec<PathBuf> {
+        let mut files: Vec<PathBuf> =
+            fs::read_dir(self.recording()).unwrap().map(|entry| entry.unwrap().path()).collect();
+        files.sort();
+        files
+    }
+
+    /// A copy of the recording, to be falsified; the store stays.
+    fn copy(&self) -> Recorded {
+        let copy = Recorded::new();
+        fs::create_dir(copy.recording()).unwrap();
+        for file in self.chunks() {
+            fs::copy(&file, copy.recording().join(file.file_name().unwrap())).unwrap();
+        }
+        copy
+    }
+}
+
+/// A bit of everything that callers do: appends with guards and keys, retries, refusals, reads, cursors, subscriptions.
+fn work(store: &EventStore, rounds: std::ops::Range<u64>) {
+    let reader = Name::new("reader").unwrap();
+    let subscription = store.subscribe(Filter::All, 4).wait().unwrap();
+    for n in rounds {
+        let entity = format!("order-{}", n % 7);
+        let append = || {
+            let payload = format!("{n} pears ").repeat(20);
+            Append::to(entity.clone()).key(Key(u128::from(n))).event("changed", payload).event("noted", "!")
+        };
+        let first = store.append(append()).wait().unwrap();
+        let again = store.append(append()).wait().unwrap();
+        assert_eq!((again.position, again.duplicate), (first.position, true));
+        store
+            .append(Append::to(entity).expecting(Expected::NoStream).event("changed", "no"))
+            .wait()
+            .unwrap_err();
+        if n % 5 == 0 {
+            if !first.duplicate {
+                store.save_cursor(reader.clone(), first.position).wait().unwrap();
+            }
+            store.load_cursor(reader.clone()).wait().unwrap();
+            store.read(query(Filter::Kind(Name::new("noted").unwrap()))).wait().unwrap();
+            let _ = subscription.next(std::time::Duration::ZERO).wait().unwrap();
+        }
+    }
+    store.verify().wait().unwrap();
+}
+
+#[test]
+fn what_was_recorded_is_accepted_over_processes_chunks_and_a_ring() {
+    let recorded = Recorded::new();
+    for from in [0, 30, 70] {
+        let store = recorded.open(1, u64::MAX);
+        work(&store, from..from + 40);
+        store.close().unwrap();
+    }
+    let whole = recorded.validate(false).unwrap();
+    assert_eq!(whole.runs.len(), 3);
+    assert!(whole.runs.iter().all(|run| run.whole && run.calls.0 == run.calls.1 && run.stopped.is_none()));
+    assert!(whole.runs[0].chunks.1 > 1, "{whole:?}");
+
+    // The ring has let go of the beginning: the rest is accepted as it stands.
+    let store = recorded.open(1, 1);
+    work(&store, 100..160);
+    store.close().unwrap();
+    assert_eq!(recorded.chunks().len(), 1);
+    let rest = recorded.validate(false).unwrap();
+    assert!(!rest.runs[0].whole && rest.runs[0].first > 1, "{rest:?}");
+}
+
+#[test]
+fn what_a_killed_process_leaves_is_accepted_as_far_as_it_goes() {
+    let recorded = Recorded::new();
+    let store = recorded.open(1, u64::MAX);
+    work(&store, 0..60);
+    let killed = loop {
+        // The writer looks for steps every 2 ms.
+        std::thread::sleep(std::time::Duration::from_millis(5));
+        let copy = recorded.copy();
+        let disk = Some(recorded.store());
+        if let Ok(seen) = validate::<LogSystem>(&copy.recording(), &Options { cut_off: true, disk }) {
+            break (copy, seen);
+        }
+    };
+    assert_eq!(killed.1.runs[0].ends, None);
+    assert!(killed.1.runs[0].steps > 400, "{:?}", killed.1);
+    let refused = validate::<LogSystem>(
+        &killed.0.recording(),
+        &Options { cut_off: false, disk: Some(recorded.store()) },
+    );
+    assert!(refused.unwrap_err().to_string().contains("--cut-off"));
+    // The next process goes on in the same folder.
+    store.close().unwrap();
+}
+
+#[test]
+fn steps_that_were_left_out_are_a_gap_and_what_follows_is_judged_from_there() {
+    let recorded = Recorded::new();
+    let record = Some(Recording { waiting: 2, ..Recording::into_folder(recorded.recording()) });
+    let store = StoreOptions { record, ..StoreOptions::default() }.open(recorded.store()).unwrap();
+    // The writer has to be slower than the store once.
+    for from in (0..10_000).step_by(20) {
+        work(&store, from..from + 20);
+        if recorded.chunks().len() > 3 {
+            break;
+        }
+    }
+    work(&store, 20_000..20_020);
+    store.close().unwrap();
+    let seen = recorded.validate(false).unwrap();
+    assert!(seen.runs.len() > 3, "{seen:?}");
+    assert_eq!(seen.runs[0].ends, Some(Ends::Gap));
+    assert!(!seen.runs[1].whole);
+}
+
+#[test]
+fn what_is_no_longer_in_the_log_is_missed() {
+    let recorded = Recorded::new();
+    let store = recorded.open(1 << 20, u64::MAX);
+    work(&store, 0..60);
+    store.close().unwrap();
+    recorded.validate(false).unwrap();
+    let mut segments: Vec<PathBuf> =
+        fs::read_dir(recorded.store()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    segments.retain(|path| path.extension().is_some_and(|end| end == "seg"));
+    for segment in segments {
+        fs::remove_file(segment).unwrap();
+    }
+    let error = recorded.validate(false).unwrap_err().to_string();
+    assert!(error.contains("which they are said to stand at, is not there"), "{error}");
+}
+
+/// A frame of a chunk.
+#[derive(Clone)]
+struct Frame {
+    kind: u8,
+    body: Vec<u8>,
+}
+
+const MAGIC: usize = "onceward recording 1\n".len();
+
+fn apart(file: &Path) -> Vec<Frame> {
+    let bytes = fs::read(file).unwrap();
+    let (mut at, mut frames) = (MAGIC, Vec::new());
+    while at < bytes.len() {
+        let length = u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
+        frames.push(Frame { kind: bytes[at + 4], body: bytes[at + 5..at + 4 + length].to_vec() });
+        at += 4 + length + 8;
+    }
+    frames
+}
+
+/// Puts frames together with right check sums and, in the end, the right count.
+fn seal(file: &Path, frames: &[Frame]) {
+    let mut bytes = fs::read(file).unwrap()[..MAGIC].to_vec();
+    let mut sum = 0;
+    for frame in frames {
+        let mut framed = vec![frame.kind];
+        framed.extend_from_slice(&frame.body);
+        sum = xxh3_64_with_seed(&framed, sum);
+        bytes.extend_from_slice(&u32::try_from(framed.len()).unwrap().to_le_bytes());
+        bytes.extend_from_slice(&framed);
+        bytes.extend_from_slice(&sum.to_le_bytes());
+    }
+    fs::write(file, bytes).unwrap();
+}
+
+/// The places of the steps that are told something of this kind: 0 boot, 1 disk, 2 timer, 3 call.
+fn steps(frames: &[Frame], of: u8) -> Vec<usize> {
+    let told = |frame: &Frame| frame.kind == b'S' && frame.body[told_at(&frame.body)] == of;
+    (0..frames.len()).filter(|n| told(&frames[*n])).collect()
+}
+
+/// Where a step says what was told: behind two clocks of variable length.
+fn told_at(body: &[u8]) -> usize {
+    let mut at = 0;
+    for _ in 0..2 {
+        at += body[at..].iter().position(|byte| byte & 0x80 == 0).unwrap() + 1;
+    }
+    at
+}
+
+/// Sets the count in the end to that of the steps.
+fn count(frames: &mut [Frame]) {
+    let steps = frames.iter().filter(|frame| frame.kind == b'S').count() as u64;
+    let end = frames.last_mut().unwrap();
+    let old = end.body.iter().position(|byte| byte & 0x80 == 0).unwrap() + 1;
+    let mut body = Vec::new();
+    let mut left = steps;
+    while left >= 0x80 {
+        body.push((left & 0x7f) as u8 | 0x80);
+        left >>= 7;
+    }
+    body.push(left as u8);
+    body.extend_from_slice(&end.body[old..]);
+    end.body = body;
+}
+
+/// What somebody does to the frames of one chunk.
+type Forgery = fn(&mut Vec<Frame>);
+/// What happens to the files.
+type Accident = fn(&[PathBuf]);
+
+const ACCIDENTS: &[(&str, Accident)] = &[
+    ("no file is left", |files| files.iter().for_each(|file| fs::remove_file(file).unwrap())),
+    ("a file is empty", |files| fs::write(&files[1], b"").unwrap()),
+    ("a file is something else", |files| fs::write(&files[1], b"a poem").unwrap()),
+    ("a chunk in the middle is missing", |files| fs::remove_file(&files[1]).unwrap()),
+    ("the last chunk is missing", |files| fs::remove_file(files.last().unwrap()).unwrap()),
+    ("two chunks are swapped", |files| {
+        let first = fs::read(&files[1]).unwrap();
+        fs::copy(&files[2], &files[1]).unwrap();
+        fs::write(&files[2], first).unwrap();
+    }),
+    ("a chunk is doubled", |files| {
+        fs::copy(&files[1], &files[2]).unwrap();
+    }),
+    ("a bit of the header flips", |files| flip(&files[1], MAGIC + 9)),
+    ("a bit of the snapshot flips", |files| flip(&files[1], 3000)),
+    ("a bit of a step flips", |files| {
+        let length = fs::metadata(&files[1]).unwrap().len();
+        flip(&files[1], usize::try_from(length).unwrap() * 3 / 4);
+    }),
+    ("a file is cut in a frame", |files| cut(&files[1], 5)),
+    ("a file is cut between two frames", |files| {
+        let frames = apart(&files[1]);
+        seal(&files[1], &frames[..frames.len() - 1]);
+    }),
+    ("something follows the end", |files| {
+        let mut frames = apart(&files[1]);
+        frames.push(frames[2].clone());
+        seal(&files[1], &frames);
+    }),
+];
+
+fn flip(file: &Path, at: usize) {
+    let mut bytes = fs::read(file).unwrap();
+    bytes[at] ^= 4;
+    fs::write(file, bytes).unwrap();
+}
+
+fn cut(file: &Path, by: usize) {
+    let bytes = fs::read(file).unwrap();
+    fs::write(file, &bytes[..bytes.len() - by]).unwrap();
+}
+
+const FORGERIES: &[(&str, Forgery)] = &[
+    ("a step is dropped", |frames| {
+        let step = steps(frames, 1)[3];
+        frames.remove(step);
+        count(frames);
+    }),
+    ("a step is doubled", |frames| {
+        let step = steps(frames, 1)[3];
+        frames.insert(step, frames[step].clone());
+        count(frames);
+    }),
+    ("two steps are swapped", |frames| {
+        let disk = steps(frames, 1);
+        frames.swap(disk[3], disk[5]);
+    }),
+    ("all steps are dropped", |frames| {
+        frames.retain(|frame| frame.kind != b'S');
+        count(frames);
+    }),
+    ("a clock goes back", |frames| {
+        let step = steps(frames, 3)[4];
+        let behind = told_at(&frames[step].body);
+        let body = [&[1, 1], &frames[step].body[behind..]].concat();
+        frames[step].body = body;
+    }),
+    ("a disk operation has failed instead", |frames| {
+        let step = steps(frames, 1)[3];
+        let body = &mut frames[step].body;
+        // Behind the kind and the operation's number: `Ok`, which becomes `Err`, of an input/output error.
+        let at = told_at(body) + 2;
+        assert_eq!(body[at], 0);
+        let link = body[body.len() - 16..].to_vec();
+        body.truncate(at);
+        body.extend_from_slice(&[1, 0]);
+        body.extend_from_slice(&link);
+    }),
+    ("a letter of a request is another", |frames| {
+        let place = |frame: &Frame| frame.body.windows(6).position(|word| word == b"order-");
+        let calls = steps(frames, 3).into_iter();
+        let (step, at) = calls.filter_map(|step| Some((step, place(&frames[step])?))).nth(2).unwrap();
+        frames[step].body[at] = b'O';
+    }),
+    ("a digest is another", |frames| {
+        let step = steps(frames, 1)[3];
+        *frames[step].body.last_mut().unwrap() ^= 1;
+    }),
+    ("contents are said to stand elsewhere", |frames| {
+        // Behind the call's client and number and the missing request: the kind, one range, its first position.
+        let places =
+            frames.iter_mut().filter(|frame| frame.kind == b'C' && frame.body[frame.body.len() - 4] == 0);
+        let frame = places.into_iter().nth(3).unwrap();
+        let at = frame.body.len() - 2;
+        frame.body[at] += 3;
+    }),
+    ("contents are taken out", |frames| {
+        let place = frames.iter().position(|frame| frame.kind == b'C').unwrap();
+        frames.remove(place);
+    }),
+    ("the snapshot is another machine", |frames| {
+        let place = frames[1].body.windows(6).position(|word| word == b"order-").unwrap();
+        frames[1].body[place] = b'O';
+    }),
+    ("the end counts one step too few", |frames| {
+        let dropped = frames.pop().unwrap();
+        frames.push(Frame { kind: b'E', body: dropped.body });
+        let end = frames.last_mut().unwrap();
+        end.body[0] -= 1;
+    }),
+    ("the end has another digest", |frames| {
+        let end = frames.last_mut().unwrap();
+        let at = end.body.len() - 4;
+        end.body[at] ^= 1;
+    }),
+    ("the header names another system", |frames| {
+        let place = frames[0].body.windows(3).position(|word| word == b"log").unwrap();
+        frames[0].body[place] = b'f';
+    }),
+    ("the header names another run", |frames| {
+        // The run is a number of up to ten bytes behind the disk's name and the chunk's number, 1.
+        let disk = frames[0].body.windows(5).position(|word| word == b"store").unwrap();
+        frames[0].body[disk + 6] ^= 1;
+    }),
+    ("the end comes first", |frames| {
+        let end = frames.pop().unwrap();
+        frames.insert(0, end);
+    }),
+];
+
+#[test]
+fn every_falsified_recording_is_refused_with_the_place() {
+    let recorded = Recorded::new();
+    let store = recorded.open(1, u64::MAX);
+    work(&store, 0..100);
+    store.close().unwrap();
+    recorded.validate(false).unwrap();
+    assert!(recorded.chunks().len() >= 4);
+    let mut said = String::new();
+    let mut refuse = |what: &str, copy: &Recorded| {
+        let disk = Some(recorded.store());
+        let error = validate::<LogSystem>(&copy.recording(), &Options { cut_off: false, disk });
+        let error = error.map(|_| ()).expect_err(what).to_string();
+        let folder = copy.recording().display().to_string();
+        writeln!(said, "{what}\n  {}\n", error.replace(&folder, "FOLDER")).unwrap();
+    };
+    for (what, accident) in ACCIDENTS {
+        let copy = recorded.copy();
+        accident(&copy.chunks());
+        refuse(what, &copy);
+    }
+    for (what, forgery) in FORGERIES {
+        let copy = recorded.copy();
+        let file = &copy.chunks()[1];
+        let mut frames = apart(file);
+        forgery(&mut frames);
+        seal(file, &frames);
+        refuse(what, &copy);
+    }
+    assert!(ACCIDENTS.len() + FORGERIES.len() >= 20);
+    let mut settings = insta::Settings::clone_current();
+    // Sizes of what is encoded depend on clocks and random ids.
+    settings.add_filter(r"byte \d+", "byte N");
+    settings.add_filter(r"step \d+", "step N");
+    settings.add_filter(r"(call|operation|position|chunk|of) \d+", "$1 N");
+    settings.add_filter(
+        r"(?m), (disk operation N|call N|timer)[^\n]*?: (the machine|disk|call|the mono|the timer)",
+        ", …: $2",
+    );
+    settings.add_filter(r"there are \d+", "there are N");
+    settings.add_filter(r"here it does [^\n]*", "here it does …");
+    settings.bind(|| insta::assert_snapshot!(said));
+}
