@@ -125,7 +125,28 @@ pub enum Flaw {
 /// Appends a value.
 pub(super) fn put<T: Serialize + ?Sized>(value: &T, into: &mut Vec<u8>) {
     // Writing to memory cannot fail, and everything here has a known length.
-    let _ = postcard::to_io(value, into);
+    let _ = postcard::serialize_with_flavor(value, Append(into));
+}
+
+/// Bytes behind those that are there.
+struct Append<'a>(&'a mut Vec<u8>);
+
+impl postcard::ser_flavors::Flavor for Append<'_> {
+    type Output = ();
+
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.0.push(byte);
+        Ok(())
+    }
+
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<()> {
+        Ok(())
+    }
 }
 
 /// Reads a value that must take up all bytes.

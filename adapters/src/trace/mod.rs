@@ -36,6 +36,8 @@
 //! Invariant: what was read is what was recorded, or an error says where it is not.
 
 mod chunk;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 mod read;
 mod tap;
 #[cfg(test)]

@@ -240,7 +240,7 @@ fn over<N: Recorded>(chunk: &Chunk<N>, cut_off: bool) -> Result<(), ReadError> {
 }
 
 /// One chunk; none if not even its opening is there, as when a process is killed that has just begun it.
-fn chunk<N: Recorded>(file: PathBuf, bytes: &[u8]) -> Result<Option<Chunk<N>>, ReadError> {
+pub(super) fn chunk<N: Recorded>(file: PathBuf, bytes: &[u8]) -> Result<Option<Chunk<N>>, ReadError> {
     let flaw = |at: usize, place: String, flaw| ReadError::Flaw { file: file.clone(), at, place, flaw };
     if bytes.is_empty() {
         return Ok(None);

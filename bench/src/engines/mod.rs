@@ -73,6 +73,8 @@ pub(crate) enum Kind {
     Batpak,
     /// This project's event store.
     Onceward,
+    /// The same, while everything that it is told is recorded for validation.
+    OncewardRecorded,
 }
 
 impl Kind {
@@ -87,12 +89,13 @@ impl Kind {
             Kind::Redb => "redb",
             Kind::Batpak => "batpak",
             Kind::Onceward => "onceward",
+            Kind::OncewardRecorded => "onceward-recorded",
         }
     }
 
-    /// Whether it makes sense to ask what it keeps: the two variants of raw keep what raw does.
+    /// Whether it makes sense to ask what it keeps: variants keep what the plain engine does.
     pub(crate) fn stores(self) -> bool {
-        !matches!(self, Kind::RawFallocated | Kind::RawPrewritten)
+        !matches!(self, Kind::RawFallocated | Kind::RawPrewritten | Kind::OncewardRecorded)
     }
 
     /// Opens a new engine in the empty folder `dir`. `keep` asks for all events to be kept, also by an engine that by
@@ -107,6 +110,7 @@ impl Kind {
             Kind::Redb => Box::new(redb::Redb::create(dir)?),
             Kind::Batpak => Box::new(batpak::Batpak::create(dir)?),
             Kind::Onceward => Box::new(onceward::Onceward::create(dir)?),
+            Kind::OncewardRecorded => Box::new(onceward::Onceward::recorded(dir)?),
         })
     }
 
@@ -119,6 +123,7 @@ impl Kind {
             Kind::Redb => redb::reopen(dir),
             Kind::Batpak => batpak::reopen(dir),
             Kind::Onceward => onceward::reopen(dir),
+            Kind::OncewardRecorded => onceward::reopen(&dir.join(onceward::STORE)),
         }
     }
 }

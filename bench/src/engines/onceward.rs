@@ -4,9 +4,13 @@
 use super::{Engine, Reopened};
 use crate::load::{Event, Group, NAMES, SCOPE, entity, mix};
 use ::onceward::{Append, EventId, EventStore, Filter, Name, NewEvent, query};
+use ::onceward::{store::Options, trace::Recording};
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use std::{path::Path, time::Instant};
+
+/// The store's folder where there is another beside it.
+pub(crate) const STORE: &str = "store";
 
 pub(crate) struct Onceward {
     store: EventStore,
@@ -17,8 +21,18 @@ pub(crate) struct Onceward {
 
 impl Onceward {
     pub(crate) fn create(dir: &Path) -> Result<Onceward> {
+        Onceward::over(EventStore::open(dir)?)
+    }
+
+    /// With a recording beside it.
+    pub(crate) fn recorded(dir: &Path) -> Result<Onceward> {
+        let record = Some(Recording::into_folder(dir.join("recording")));
+        Onceward::over(Options { record, ..Options::default() }.open(dir.join(STORE))?)
+    }
+
+    fn over(store: EventStore) -> Result<Onceward> {
         Ok(Onceward {
-            store: EventStore::open(dir)?,
+            store,
             entities: (0..NAMES).map(entity).collect(),
             kind: Name::new("appended")?,
             scope: Name::new(SCOPE)?,
