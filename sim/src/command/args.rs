@@ -60,8 +60,7 @@ impl Args {
     /// Whether what is asked for is simulated, and so needs a build with madsim under it.
     pub fn simulates(&self) -> bool {
         match &self.verb {
-            Some(Verb::Node(_) | Verb::New(_) | Verb::Merge(_) | Verb::Seeds(_)) => false,
-            Some(Verb::Node(_) | Verb::New(_) | Verb::Merge(_) | Verb::Validate(_)) => false,
+            Some(Verb::Node(_) | Verb::New(_) | Verb::Merge(_) | Verb::Seeds(_) | Verb::Validate(_)) => false,
             Some(Verb::Replay(replay)) => replay.engine != Engine::Real,
             _ => true,
         }
@@ -144,6 +143,18 @@ pub(super) struct Merge {
     /// Write JUnit XML to this file as well
     #[arg(long, value_name = "FILE")]
     pub(super) junit: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Validate {
+    /// The folder that `onceward --record FOLDER` wrote
+    pub(super) recording: PathBuf,
+    /// Take a run whose process was killed as far as it goes
+    #[arg(long)]
+    pub(super) cut_off: bool,
+    /// The folder of the machine's disk, if it is no longer where it was
+    #[arg(long, value_name = "FOLDER")]
+    pub(super) disk: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug, ClapArgs)]
@@ -341,16 +352,4 @@ mod tests {
             shard("0/8").is_err() && shard("9/8").is_err() && shard("8").is_err() && shard("a/b").is_err()
         );
     }
-}
-
-#[derive(Debug, ClapArgs)]
-pub(super) struct Validate {
-    /// The folder that `onceward --record FOLDER` wrote
-    pub(super) recording: PathBuf,
-    /// Take a run whose process was killed as far as it goes
-    #[arg(long)]
-    pub(super) cut_off: bool,
-    /// The folder of the machine's disk, if it is no longer where it was
-    #[arg(long, value_name = "FOLDER")]
-    pub(super) disk: Option<PathBuf>,
 }
