@@ -35,6 +35,8 @@ pub(super) struct Writer<N: Recorded> {
     written: u64,
     /// Of the chunk, header and snapshot.
     opening: u64,
+    /// A new chunk was asked for: once is enough, as notes of this one may be on their way.
+    asked: bool,
     frames: Frames,
     run: u64,
     steps: u64,
@@ -71,6 +73,7 @@ impl<N: Recorded> Writer<N> {
             number,
             written: 0,
             opening: 0,
+            asked: false,
             frames: Frames::default(),
             run: 0,
             steps: 0,
@@ -156,7 +159,7 @@ impl<N: Recorded> Writer<N> {
         self.steps_before = self.steps;
         let path = self.recording.folder.join(file_name(self.number));
         self.file = Some(File::create_new(path)?);
-        (self.written, self.opening) = (0, 0);
+        (self.written, self.opening, self.asked) = (0, 0, false);
         self.frames.begin();
         let header = Header {
             system: N::SYSTEM.into(),
@@ -218,7 +221,8 @@ impl<N: Recorded> Writer<N> {
     /// Asks for a new chunk if this one is full.
     fn full(&mut self, shared: &Shared<N>) -> io::Result<()> {
         let most = self.recording.chunk_bytes.max(PER_SNAPSHOT * self.opening);
-        if self.written + self.frames.bytes.len() as u64 >= self.opening + most {
+        if !self.asked && self.written + self.frames.bytes.len() as u64 >= self.opening + most {
+            self.asked = true;
             shared.full.store(true, Ordering::Relaxed);
         }
         if self.frames.bytes.len() >= GATHERED { self.write() } else { Ok(()) }
