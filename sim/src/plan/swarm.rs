@@ -64,6 +64,9 @@ pub fn draw<S: System>(seed: u64) -> Result<Drawn<S::Protocol>, String> {
     Ok(Drawn { protocol, scenario, allowed })
 }
 
+/// So many reads of a node fail by plan, beside those that fail by chance.
+const FAILED_READS: usize = 2;
+
 /// Four digits are enough for a time, and people can read them.
 fn rounded(nanos: u64) -> u64 {
     let unit = 10u64.pow(nanos.checked_ilog10().unwrap_or(0).saturating_sub(3));
@@ -341,6 +344,11 @@ impl<S: System> Draft<'_, S> {
             4 => (OpKind::Create, fails(error, reach)),
             _ => (OpKind::Sync, fails(DiskError::Io, Reach::Nothing)),
         };
+        // A machine may give up on a disk of which nothing can be read: how often it tries is its own business.
+        let fails_read = |entry: &&Entry<S::Protocol>| matches!(entry.what, Planned::Next(other, OpKind::Read, _) if other == node);
+        if kind == OpKind::Read && self.entries.iter().filter(fails_read).count() >= FAILED_READS {
+            return;
+        }
         self.entries.push(Entry { at, what: Planned::Next(node, kind, outcome) });
     }
 
