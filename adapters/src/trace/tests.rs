@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::{Begins, Ends, Recording, read, record};
+use crate::driver::tap::Tap;
 use onceward_core::{
     Clock, Input, Machine, Path,
     log::store::{Config, EventStore},
@@ -10,6 +11,16 @@ use tempfile::TempDir;
 
 fn machine() -> EventStore {
     EventStore::new(Config::new(Path::root(), 7)).unwrap()
+}
+
+/// A machine that has begun to recover, under this tap.
+fn booted(tap: &mut dyn Tap<EventStore>) -> EventStore {
+    let (mut machine, mut actions) = (machine(), Vec::new());
+    tap.begins(&machine);
+    tap.input(&machine, Clock::default(), &Input::Boot);
+    machine.step(Clock::default(), Input::Boot, &mut actions);
+    tap.actions(&actions);
+    machine
 }
 
 fn folders() -> (TempDir, Recording) {
@@ -23,11 +34,7 @@ fn folders() -> (TempDir, Recording) {
 fn a_panic_is_the_last_step_of_a_run_and_the_next_incarnation_is_another_run() {
     let (folder, recording) = folders();
     let mut tap = record(&recording, &folder.path().join("disk")).unwrap();
-    let (mut machine, mut actions) = (machine(), Vec::new());
-    tap.begins(&machine);
-    tap.input(&machine, Clock::default(), &Input::Boot);
-    machine.step(Clock::default(), Input::Boot, &mut actions);
-    tap.actions(&actions);
+    let machine = booted(&mut *tap);
     // As if it had not come back from this one.
     tap.input(
         &machine,
@@ -48,11 +55,7 @@ fn a_panic_is_the_last_step_of_a_run_and_the_next_incarnation_is_another_run() {
 fn a_snapshot_is_the_machine_in_every_state_that_it_comes_through() {
     let (folder, recording) = folders();
     let mut tap = record(&recording, &folder.path().join("disk")).unwrap();
-    let (mut machine, mut actions) = (machine(), Vec::new());
-    tap.begins(&machine);
-    tap.input(&machine, Clock::default(), &Input::Boot);
-    machine.step(Clock::default(), Input::Boot, &mut actions);
-    tap.actions(&actions);
+    let machine = booted(&mut *tap);
     // A new chunk begins with the machine in the middle of its recovery.
     tap.begins(&machine);
     drop(tap);

@@ -11,7 +11,7 @@ mod error;
 pub use error::ValidateError;
 
 use contract::Contract;
-use onceward::trace::{self, Begins, Chunk, Contents, Digest, Ends, Run, Step};
+use onceward::trace::{self, Begins, Chunk, Contents, Digest, Ends, Header, Run, Step, ToldTo};
 use onceward_core::{
     Action, CallId, ClientId, Input, NodeAction, NodeId, Path as DiskPath,
     recorded::{Recorded, Told},
@@ -21,6 +21,7 @@ use onceward_model::{
     world::{Event, Protocol, Seen, Time, Violation, disk::Image},
 };
 use std::{
+    collections::BTreeSet,
     fs,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
@@ -88,10 +89,9 @@ fn recording<S: RecordedSystem>(folder: &Path, options: &Options) -> Result<Vali
     let archive = S::archive(&first.machine, &files)
         .map_err(|what| ValidateError::Disk { disk: disk.clone(), what })?;
     let protocol = S::cluster_of(&first.machine);
-    let mut again =
-        Again::<S> { ghost: protocol.ghost(), protocol, archive, contract: Contract::default(), ended: None };
+    let mut again = Again::<S> { ghost: protocol.ghost(), protocol, archive, ended: None };
     let mut validated = Validated::default();
-    for (number, run) in runs.into_iter().enumerate() {
+    for (number, run) in runs.iter().enumerate() {
         validated.runs.push(again.run(number, run)?);
     }
     if validated.runs.iter().all(|run| run.steps == 0) {
@@ -123,132 +123,166 @@ struct Again<S: RecordedSystem> {
     protocol: Arc<S::Protocol>,
     ghost: <S::Protocol as Protocol>::Ghost,
     archive: S::Archive,
-    contract: Contract<<NodeOf<S> as onceward_core::Node>::Timer>,
     /// The machine of the last run as it was at its end.
     ended: Option<(NodeOf<S>, PathBuf, Seen)>,
+}
+
+/// A run that is under way.
+struct Going<S: RecordedSystem> {
+    machine: NodeOf<S>,
+    contract: Contract<<NodeOf<S> as onceward_core::Node>::Timer>,
+    /// Each process counts its calls from 1: those of each run are taken for those of a client of their own.
+    client: ClientId,
+    /// Calls without an answer.
+    open: BTreeSet<CallId>,
+    /// Whether the outside was told what had been in the log.
+    resumed: bool,
+    at: Seen,
+    seen: RunSeen,
+}
+
+impl<S: RecordedSystem> Going<S> {
+    fn known(&self, call: CallId) -> CallId {
+        CallId { client: self.client, ..call }
+    }
 }
 
 const NODE: NodeId = NodeId(0);
 
 impl<S: RecordedSystem> Again<S> {
-    fn run(&mut self, number: usize, run: Run<NodeOf<S>>) -> Result<RunSeen, ValidateError> {
-        let mut seen = RunSeen::default();
-        let (mut machine, mut resumed): (Option<NodeOf<S>>, bool) = (None, false);
-        // Each process counts its calls from 1.
-        let client = ClientId(u16::try_from(number).unwrap_or(u16::MAX - 2));
-        let known = |call: CallId| CallId { client, ..call };
-        let mut at = Seen { step: 0, at: Time(0) };
-        let mut last_file = PathBuf::new();
-        let mut open = std::collections::BTreeSet::new();
-        for chunk in &run.chunks {
-            let header = &chunk.header;
-            last_file.clone_from(&chunk.file);
-            let broken = |step: u64, violation: Violation| ValidateError::Broken {
-                file: chunk.file.clone(),
-                step,
-                violation,
-            };
-            match &machine {
-                None => {
-                    seen.whole = header.begins == Begins::Boot;
-                    (seen.chunks.0, seen.first) = (header.number, header.steps + 1);
-                    at.step = header.steps;
-                    self.contract = Contract::new(!seen.whole);
-                    for (call, request) in &chunk.open {
-                        let mut request = request.clone();
-                        self.fill(chunk, *call, &mut request, header.steps)?;
-                        let event = Event::Called(NODE, known(*call), &request);
-                        open.insert(*call);
-                        self.protocol.observe(&mut self.ghost, at, event).map_err(|v| broken(at.step, v))?;
-                    }
-                    if !seen.whole {
-                        resumed = S::resume(&mut self.ghost, &chunk.machine, &self.archive, at)
-                            .map_err(|violation| broken(at.step, violation))?;
-                    }
-                    machine = Some(chunk.machine.clone());
-                }
-                Some(same) if *same == chunk.machine => {}
-                Some(_) => {
-                    return Err(ValidateError::Snapshot { file: chunk.file.clone(), step: header.steps });
-                }
+    fn run(&mut self, number: usize, run: &Run<NodeOf<S>>) -> Result<RunSeen, ValidateError> {
+        let Some((first, rest)) = run.chunks.split_first() else { return Ok(RunSeen::default()) };
+        let mut going = self.join(ClientId(u16::try_from(number).unwrap_or(u16::MAX - 2)), first)?;
+        self.chunk(&mut going, first)?;
+        for chunk in rest {
+            if going.machine != chunk.machine {
+                return Err(ValidateError::Snapshot { file: chunk.file.clone(), step: chunk.header.steps });
             }
-            seen.chunks.1 = header.number;
-            seen.ends = chunk.ends;
-            let Some(machine) = &mut machine else { continue };
-            let mut digest = Digest::at(header.link);
-            for step in &chunk.steps {
-                let number = at.step + 1;
-                at = Seen { step: number, at: Time(step.clock.mono.0) };
-                let wrong = |what: String| ValidateError::Step {
-                    file: chunk.file.clone(),
-                    step: number,
-                    told: describe::<S>(&self.protocol, &step.told),
-                    what,
-                };
-                let mut told = step.told.clone();
-                if let Told::Call(call, request) = &mut told {
-                    // What a killed process had not written of its last calls is not known.
-                    if chunk.ends.is_none() && self.fill(chunk, *call, request, number).is_err() {
-                        let why = "what this call brought was not recorded before the process was killed";
-                        seen.stopped = Some((number, why.into()));
-                        break;
-                    }
-                    self.fill(chunk, *call, request, number)?;
-                    if !open.insert(*call) {
-                        return Err(wrong(format!("call {} is under way already", call.number)));
-                    }
-                    seen.calls.0 += 1;
-                }
-                self.contract.told(step.clock, &told).map_err(wrong)?;
-                let event = match &told {
-                    Told::Boot => Some(Event::Booted(NODE)),
-                    Told::Call(call, request) => Some(Event::Called(NODE, known(*call), request)),
-                    _ => None,
-                };
-                if let Some(event) = event {
-                    self.protocol.observe(&mut self.ghost, at, event).map_err(|v| broken(number, v))?;
-                }
-                let actions = perform(machine, step, told.input());
-                let actions = match (actions, step.link) {
-                    (Ok(actions), Some(link)) => {
-                        digest.step::<NodeOf<S>>(&step.bytes, &actions);
-                        if digest.link() != link {
-                            let did = list::<S>(&self.protocol, &actions);
-                            return Err(wrong(format!(
-                                "the machine does something else than was recorded; here it does {did}"
-                            )));
-                        }
-                        actions
-                    }
-                    (Ok(_), None) => {
-                        return Err(wrong(
-                            "the recording says that the machine panicked, and it does not".into(),
-                        ));
-                    }
-                    (Err(what), Some(_)) => return Err(wrong(format!("the machine panicked: {what}"))),
-                    (Err(_), None) => Vec::new(),
-                };
-                seen.steps += 1;
-                self.contract.asked(step.clock, &actions);
-                for action in &actions {
-                    let Action::Reply(call, response) = action else { continue };
-                    seen.calls.1 += u64::from(open.remove(call));
-                    let event = Event::Replied(NODE, known(*call), response);
-                    self.protocol.observe(&mut self.ghost, at, event).map_err(|v| broken(number, v))?;
-                }
-                if !resumed && step.link.is_some() {
-                    resumed = S::resume(&mut self.ghost, machine, &self.archive, at)
-                        .map_err(|v| broken(number, v))?;
-                }
-            }
+            self.chunk(&mut going, chunk)?;
         }
         // What its callers were not told, they never will be. Whether the power failed is not known.
-        for call in open {
-            let _ = self.protocol.observe(&mut self.ghost, at, Event::Lost(NODE, known(call)));
+        for call in &going.open {
+            let _ = self.protocol.observe(&mut self.ghost, going.at, Event::Lost(NODE, going.known(*call)));
         }
-        let _ = self.protocol.observe(&mut self.ghost, at, Event::Crashed { node: NODE, power: true });
-        self.ended = machine.map(|machine| (machine, last_file, at));
-        Ok(seen)
+        let crash = Event::Crashed { node: NODE, power: true };
+        let _ = self.protocol.observe(&mut self.ghost, going.at, crash);
+        let last = rest.last().unwrap_or(first);
+        self.ended = Some((going.machine, last.file.clone(), going.at));
+        Ok(going.seen)
+    }
+
+    /// Begins where the first chunk of a run does.
+    fn join(&mut self, client: ClientId, chunk: &Chunk<NodeOf<S>>) -> Result<Going<S>, ValidateError> {
+        let Header { begins, number, steps, .. } = chunk.header;
+        let whole = begins == Begins::Boot;
+        let mut going = Going {
+            machine: chunk.machine.clone(),
+            contract: Contract::new(!whole),
+            client,
+            open: chunk.open.iter().map(|(call, _)| *call).collect(),
+            resumed: false,
+            at: Seen { step: steps, at: Time(0) },
+            seen: RunSeen { chunks: (number, number), whole, first: steps + 1, ..RunSeen::default() },
+        };
+        let broken = |violation| ValidateError::Broken { file: chunk.file.clone(), step: steps, violation };
+        for (call, request) in &chunk.open {
+            let mut request = request.clone();
+            self.fill(chunk, *call, &mut request, steps)?;
+            let event = Event::Called(NODE, going.known(*call), &request);
+            self.protocol.observe(&mut self.ghost, going.at, event).map_err(broken)?;
+        }
+        if !whole {
+            going.resumed =
+                S::resume(&mut self.ghost, &going.machine, &self.archive, going.at).map_err(broken)?;
+        }
+        Ok(going)
+    }
+
+    /// Performs the steps of a chunk.
+    fn chunk(&mut self, going: &mut Going<S>, chunk: &Chunk<NodeOf<S>>) -> Result<(), ValidateError> {
+        (going.seen.chunks.1, going.seen.ends) = (chunk.header.number, chunk.ends);
+        let mut digest = Digest::at(chunk.header.link);
+        for step in &chunk.steps {
+            going.at = Seen { step: going.at.step + 1, at: Time(step.clock.mono.0) };
+            let mut told = step.told.clone();
+            if let Told::Call(call, request) = &mut told
+                && let Err(error) = self.fill(chunk, *call, request, going.at.step)
+            {
+                // What a killed process had not written of its last calls is not known.
+                if chunk.ends.is_none() && !chunk.contents.contains_key(call) {
+                    let why = "what this call brought was not recorded before the process was killed";
+                    going.seen.stopped = Some((going.at.step, why.into()));
+                    break;
+                }
+                return Err(error);
+            }
+            self.step(going, step, told, &mut digest).map_err(|wrong| match wrong {
+                Wrong::Step(what) => ValidateError::Step {
+                    file: chunk.file.clone(),
+                    step: going.at.step,
+                    told: describe::<S>(&self.protocol, &step.told),
+                    what,
+                },
+                Wrong::Broken(violation) => {
+                    ValidateError::Broken { file: chunk.file.clone(), step: going.at.step, violation }
+                }
+            })?;
+        }
+        Ok(())
+    }
+
+    fn step(
+        &mut self,
+        going: &mut Going<S>,
+        step: &Step<NodeOf<S>>,
+        told: ToldTo<NodeOf<S>>,
+        digest: &mut Digest,
+    ) -> Result<(), Wrong> {
+        going.contract.told(step.clock, &told)?;
+        let event = match &told {
+            Told::Boot => Some(Event::Booted(NODE)),
+            Told::Call(call, request) => {
+                if !going.open.insert(*call) {
+                    return Err(format!("call {} is under way already", call.number).into());
+                }
+                going.seen.calls.0 += 1;
+                Some(Event::Called(NODE, going.known(*call), request))
+            }
+            Told::Disk(..) | Told::Timer(_) => None,
+        };
+        if let Some(event) = event {
+            self.protocol.observe(&mut self.ghost, going.at, event)?;
+        }
+        let actions = match (perform(&mut going.machine, step, told.input()), step.link) {
+            (Ok(actions), Some(link)) => {
+                digest.step::<NodeOf<S>>(&step.bytes, &actions);
+                if digest.link() != link {
+                    let did = list::<S>(&self.protocol, &actions);
+                    let what = "the machine does something else than was recorded; here it does";
+                    return Err(format!("{what} {did}").into());
+                }
+                actions
+            }
+            (Ok(_), None) => {
+                return Err("the recording says that the machine panicked, and it does not"
+                    .to_owned()
+                    .into());
+            }
+            (Err(what), Some(_)) => return Err(format!("the machine panicked: {what}").into()),
+            (Err(_), None) => Vec::new(),
+        };
+        going.seen.steps += 1;
+        going.contract.asked(step.clock, &actions);
+        for action in &actions {
+            let Action::Reply(call, response) = action else { continue };
+            going.seen.calls.1 += u64::from(going.open.remove(call));
+            let event = Event::Replied(NODE, going.known(*call), response);
+            self.protocol.observe(&mut self.ghost, going.at, event)?;
+        }
+        if !going.resumed && step.link.is_some() {
+            going.resumed = S::resume(&mut self.ghost, &going.machine, &self.archive, going.at)?;
+        }
+        Ok(())
     }
 
     /// Puts the contents of a call back.
@@ -288,6 +322,26 @@ impl<S: RecordedSystem> Again<S> {
     }
 }
 
+/// What is wrong with a step.
+enum Wrong {
+    /// It is none of this machine, or none that a driver may take.
+    Step(String),
+    /// What callers were told breaks a promise.
+    Broken(Violation),
+}
+
+impl From<String> for Wrong {
+    fn from(what: String) -> Wrong {
+        Wrong::Step(what)
+    }
+}
+
+impl From<Violation> for Wrong {
+    fn from(violation: Violation) -> Wrong {
+        Wrong::Broken(violation)
+    }
+}
+
 type Performed<N> = Result<Vec<NodeAction<N>>, String>;
 
 /// Performs a step; the message of the panic, if it panics.
@@ -302,7 +356,7 @@ fn perform<N: Recorded>(machine: &mut N, step: &Step<N>, input: onceward_core::N
     })
 }
 
-fn describe<S: RecordedSystem>(protocol: &S::Protocol, told: &trace::ToldTo<NodeOf<S>>) -> String {
+fn describe<S: RecordedSystem>(protocol: &S::Protocol, told: &ToldTo<NodeOf<S>>) -> String {
     let input: Input<_, _, _> = told.clone().input();
     onceward_model::trace::describe_input(protocol, NODE, &input)
 }
