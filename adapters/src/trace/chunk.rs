@@ -69,6 +69,8 @@ pub enum Ends {
     Panic,
     /// Nothing: the machine was stopped.
     Stop,
+    /// Nothing: there were more steps, up to the end of the run, that were not recorded.
+    Lost,
 }
 
 /// How much a chunk holds.
@@ -192,11 +194,6 @@ impl Frames {
         self.open = self.bytes.len();
         self.bytes.extend_from_slice(&[0, 0, 0, 0, kind]);
         &mut self.bytes
-    }
-
-    /// The body of the open frame so far.
-    pub(super) fn body(&self) -> &[u8] {
-        &self.bytes[self.open + 5..]
     }
 
     pub(super) fn close(&mut self) {

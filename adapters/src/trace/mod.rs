@@ -28,8 +28,8 @@
 //!
 //! # What it costs
 //!
-//! The thread that steps the machine copies references; encoding and writing are done by a thread of their own. If that
-//! cannot keep up, steps are left out, and the recording says so and goes on with a new snapshot: it never holds the
+//! The thread that steps the machine encodes what it is told; digests, check sums and writing are left to a thread of
+//! their own. If that cannot keep up, steps are left out, and the recording says so and goes on with a new snapshot: it never holds the
 //! machine up. Files are not synced: a recording survives the end of the process, not of the power. What a process
 //! that was killed had not handed over, 2 ms of it, is missing at the end.
 //!

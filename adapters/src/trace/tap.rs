@@ -1,8 +1,13 @@
-//! What the thread that steps the machine does for a recording: it takes note, and hands over. Decides when notes are
-//! left out for want of memory. Never encodes, writes or waits.
+//! What the thread that steps the machine does for a recording: it encodes what the machine is told, takes note of what
+//! it answers, and hands over. Decides when notes are left out for want of memory, and keeps the contents of calls until
+//! they are answered. Never writes or waits.
+//!
+//! What is told is encoded here and not by the writer's thread, as requests are many small parts that callers share:
+//! to count references to them up in one thread and down in another costs both more than the bytes do.
 
-use super::{Begins, Recording, chunk::ToldTo, writer};
+use super::{Begins, Contents, Ends, Recording, chunk::put, writer};
 use crate::driver::tap::Tap;
+use bytes::Bytes;
 use onceward_core::{
     Action, CallId, Clock, NodeAction, NodeInput,
     recorded::{Recorded, Told},
@@ -17,16 +22,27 @@ use std::{
     thread::JoinHandle,
 };
 
-/// What the writer is told.
+/// What the writer is told. The bytes that some of them speak of stand beside them, one after the other.
 pub(super) enum Note<N: Recorded> {
-    /// A snapshot, with which a new chunk begins.
-    Machine(Begins, Box<N>),
-    /// What became of calls in a gap: those that were made in it and those that were answered, except for both.
-    Missed(BTreeMap<CallId, N::Request>, Vec<CallId>),
-    /// A step.
-    Step(Clock, ToldTo<N>, Vec<NodeAction<N>>),
-    /// A step in which the machine panicked.
-    Panic(Clock, ToldTo<N>),
+    /// A new chunk begins, with the machine as it is and the calls that are under way.
+    Begin(Begins, Box<N>, Vec<OpenCall>),
+    /// So many bytes of a step, and its actions.
+    Step(usize, Vec<NodeAction<N>>),
+    /// So many bytes of a step in which the machine panicked.
+    Panic(usize),
+    /// Where the contents of a call of this chunk are.
+    Contents(CallId, Contents),
+    /// The chunk ends.
+    End(Ends),
+}
+
+/// A call under way.
+pub(super) struct OpenCall {
+    pub(super) call: CallId,
+    /// What was asked but for its contents, as bytes.
+    pub(super) request: Vec<u8>,
+    /// They are shared with whoever asked.
+    pub(super) contents: Vec<Bytes>,
 }
 
 /// Between the machine's thread and the writer's.
@@ -40,6 +56,7 @@ pub(super) struct Shared<N: Recorded> {
 
 struct Queue<N: Recorded> {
     notes: Vec<Note<N>>,
+    bytes: Vec<u8>,
     /// The writer sleeps until it is woken.
     asleep: bool,
     over: bool,
@@ -52,7 +69,7 @@ impl<N: Recorded> Shared<N> {
     }
 
     /// Everything that was noted, in order; nothing if there has been nothing for a while. `None` when it is over.
-    pub(super) fn take(&self, into: &mut Vec<Note<N>>, idle: bool) -> Option<()> {
+    pub(super) fn take(&self, into: &mut Vec<Note<N>>, bytes: &mut Vec<u8>, idle: bool) -> Option<()> {
         let mut queue = self.lock();
         if queue.notes.is_empty() && !queue.over {
             // A note that wakes nobody costs the machine's thread next to nothing: while there is something to do, the
@@ -66,6 +83,7 @@ impl<N: Recorded> Shared<N> {
             }
         }
         std::mem::swap(&mut queue.notes, into);
+        std::mem::swap(&mut queue.bytes, bytes);
         (!into.is_empty() || !queue.over).then_some(())
     }
 }
@@ -76,17 +94,37 @@ const LOOK: std::time::Duration = std::time::Duration::from_millis(2);
 /// The tap of one host.
 struct Recorder<N: Recorded> {
     shared: Arc<Shared<N>>,
-    /// What the machine was told in the step that is under way.
-    told: Option<(Clock, ToldTo<N>)>,
-    /// Notes were left out: nothing is of use before the next snapshot.
-    gap: bool,
-    /// Calls made in the gap and not answered.
-    made: BTreeMap<CallId, N::Request>,
-    /// Calls answered in the gap that were made before it.
-    answered: Vec<CallId>,
     /// How many notes may wait.
     most: usize,
+    state: State,
+    /// A step is under way; what the machine was told in it is in `told`.
+    stepping: bool,
+    /// Clocks and what the machine was told, but for contents.
+    told: Vec<u8>,
+    /// The call that it was told of.
+    asked: Option<(CallId, Open)>,
+    /// Calls under way.
+    open: BTreeMap<CallId, Open>,
     writer: Option<JoinHandle<()>>,
+}
+
+/// Of a recording.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// No machine yet.
+    Before,
+    /// A chunk is being written.
+    Chunk,
+    /// Notes were left out: nothing is of use before the next snapshot.
+    Gap,
+}
+
+/// A call under way.
+struct Open {
+    request: Vec<u8>,
+    contents: Vec<Bytes>,
+    /// This chunk has the call, and not yet its contents.
+    owed: bool,
 }
 
 /// Begins a recording of a machine whose disk is this folder.
@@ -97,7 +135,6 @@ pub fn record<N>(recording: &Recording, disk: &Path) -> std::io::Result<Box<dyn 
 where
     N: Recorded + Send + 'static,
     N::Timer: Send,
-    N::Request: Send,
     N::Response: Send,
 {
     std::fs::create_dir_all(&recording.folder)?;
@@ -106,7 +143,7 @@ where
         let _ = std::fs::remove_dir(&recording.folder);
         return Err(std::io::Error::other("it lies within what is recorded"));
     }
-    let queue = Queue { notes: Vec::new(), asleep: false, over: false };
+    let queue = Queue { notes: Vec::new(), bytes: Vec::new(), asleep: false, over: false };
     let shared =
         Arc::new(Shared { queue: Mutex::new(queue), more: Condvar::new(), full: AtomicBool::new(false) });
     let mut writer = writer::Writer::<N>::new(recording, disk)?;
@@ -115,45 +152,64 @@ where
         std::thread::Builder::new().name("onceward-record".into()).spawn(move || writer.run(&notes))?;
     Ok(Box::new(Recorder {
         shared,
-        told: None,
-        gap: false,
-        made: BTreeMap::new(),
-        answered: Vec::new(),
         most: recording.waiting,
+        state: State::Before,
+        stepping: false,
+        told: Vec::new(),
+        asked: None,
+        open: BTreeMap::new(),
         writer: Some(thread),
     }))
 }
 
 impl<N: Recorded> Recorder<N> {
-    /// Which calls are under way must be known once the gap is over.
-    fn missed(&mut self, told: ToldTo<N>, actions: &[NodeAction<N>]) {
-        if let Told::Call(call, request) = told {
-            self.made.insert(call, request);
-        }
-        for action in actions {
-            if let Action::Reply(call, _) = action
-                && self.made.remove(call).is_none()
-            {
-                self.answered.push(*call);
-            }
-        }
-    }
-
-    fn note(&mut self, note: Note<N>) {
+    /// Hands notes over that belong together, with the bytes of the first.
+    fn note(&self, notes: impl IntoIterator<Item = Note<N>>, bytes: &[u8]) {
         let mut queue = self.shared.lock();
-        // A snapshot is taken in at any rate: without it, nothing that follows is of use.
-        if queue.notes.len() >= self.most && !matches!(note, Note::Machine(..) | Note::Missed(..)) {
-            drop(queue);
-            self.gap = true;
-            if let Note::Step(_, told, actions) = note {
-                self.missed(told, &actions);
-            }
-            return;
-        }
-        queue.notes.push(note);
+        queue.notes.extend(notes);
+        queue.bytes.extend_from_slice(bytes);
         if queue.asleep {
             drop(queue);
             self.shared.more.notify_one();
+        }
+    }
+
+    /// Whether steps must be left out.
+    fn overrun(&self) -> bool {
+        self.shared.lock().notes.len() >= self.most
+    }
+
+    fn begin(&mut self, begins: Begins, node: &N) {
+        let open = self.open.iter_mut().map(|(call, open)| {
+            open.owed = false;
+            OpenCall { call: *call, request: open.request.clone(), contents: open.contents.clone() }
+        });
+        let open = open.collect();
+        self.note([Note::Begin(begins, Box::new(node.clone()), open)], &[]);
+        self.state = State::Chunk;
+    }
+
+    /// Ends the chunk that is being written, if there is one.
+    fn end(&mut self, ends: Ends) {
+        if self.state == State::Before {
+            return;
+        }
+        let mut notes = Vec::new();
+        for (call, open) in self.open.iter_mut().filter(|(_, open)| open.owed) {
+            open.owed = false;
+            notes.push(Note::Contents(*call, Contents::Here(open.contents.clone())));
+        }
+        notes.push(Note::End(ends));
+        self.note(notes, &[]);
+    }
+
+    /// Calls are remembered until they are answered, in a gap too; whoever asked shares the contents.
+    fn answered(&mut self, actions: &[NodeAction<N>], notes: &mut Vec<Note<N>>) {
+        for action in actions {
+            let Action::Reply(call, response) = action else { continue };
+            let Some(open) = self.open.remove(call).filter(|open| open.owed) else { continue };
+            let contents = N::places(response).map_or(Contents::Here(open.contents), Contents::InLog);
+            notes.push(Note::Contents(*call, contents));
         }
     }
 }
@@ -161,45 +217,78 @@ impl<N: Recorded> Recorder<N> {
 impl<N: Recorded + Send + 'static> Tap<N> for Recorder<N>
 where
     N::Timer: Send,
-    N::Request: Send,
     N::Response: Send,
 {
     fn begins(&mut self, node: &N) {
-        if let Some((clock, told)) = self.told.take().filter(|_| !self.gap) {
-            self.note(Note::Panic(clock, told));
+        let stepping = std::mem::take(&mut self.stepping);
+        if stepping && self.state == State::Chunk && self.overrun() {
+            self.state = State::Gap;
         }
-        self.gap = false;
-        self.made.clear();
-        self.answered.clear();
-        self.note(Note::Machine(Begins::Boot, Box::new(node.clone())));
+        let panicked = stepping && self.state == State::Chunk;
+        if panicked {
+            self.note([Note::Panic(self.told.len())], &self.told);
+            self.open.extend(self.asked.take());
+        }
+        self.end(match self.state {
+            State::Gap => Ends::Lost,
+            _ if panicked => Ends::Panic,
+            _ => Ends::Stop,
+        });
+        self.asked = None;
+        self.open.clear();
+        self.begin(Begins::Boot, node);
     }
 
     fn input(&mut self, node: &N, clock: Clock, input: &NodeInput<N>) {
-        if self.gap {
+        if self.state == State::Gap {
             if self.shared.lock().notes.is_empty() {
-                self.gap = false;
-                let made = std::mem::take(&mut self.made);
-                let answered = std::mem::take(&mut self.answered);
-                self.note(Note::Missed(made, answered));
-                self.note(Note::Machine(Begins::Gap, Box::new(node.clone())));
+                self.end(Ends::Gap);
+                self.begin(Begins::Gap, node);
             }
         } else if self.shared.full.swap(false, Ordering::Relaxed) {
-            self.note(Note::Machine(Begins::Goes, Box::new(node.clone())));
+            self.end(Ends::Goes);
+            self.begin(Begins::Goes, node);
         }
-        self.told = Told::of(input.clone()).map(|told| (clock, told));
+        self.told.clear();
+        let Some(told) = Told::of(input) else { return };
+        self.stepping = true;
+        let asked = if let Told::Call(call, request) = &told { Some((*call, *request)) } else { None };
+        // What a call asks stands last: the bytes are those of the whole.
+        put(&(clock, told.map(|_| ())), &mut self.told);
+        self.asked = asked.map(|(call, request)| {
+            let from = self.told.len();
+            put(&N::bare(request), &mut self.told);
+            let contents = N::contents(request);
+            (call, Open { request: self.told[from..].to_vec(), owed: !contents.is_empty(), contents })
+        });
     }
 
     fn actions(&mut self, actions: &[NodeAction<N>]) {
-        let Some((clock, told)) = self.told.take() else { return };
-        if self.gap {
-            return self.missed(told, actions);
+        if !std::mem::take(&mut self.stepping) {
+            return;
         }
-        self.note(Note::Step(clock, told, actions.to_vec()));
+        if self.state == State::Chunk && self.overrun() {
+            self.state = State::Gap;
+        }
+        let recorded = self.state == State::Chunk;
+        let mut notes = Vec::new();
+        if recorded {
+            notes.push(Note::Step(self.told.len(), actions.to_vec()));
+        }
+        self.open.extend(self.asked.take().map(|(call, open)| {
+            let owed = open.owed && recorded;
+            (call, Open { owed, ..open })
+        }));
+        self.answered(actions, &mut notes);
+        if !notes.is_empty() {
+            self.note(notes, if recorded { &self.told } else { &[] });
+        }
     }
 }
 
 impl<N: Recorded> Drop for Recorder<N> {
     fn drop(&mut self) {
+        self.end(if self.state == State::Gap { Ends::Lost } else { Ends::Stop });
         self.shared.lock().over = true;
         self.shared.more.notify_one();
         if let Some(writer) = self.writer.take() {

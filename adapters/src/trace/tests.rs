@@ -1,11 +1,16 @@
 //! Recordings at their edges, where only the machine's thread and the writer's are there.
 #![allow(clippy::unwrap_used)]
 
-use super::{Begins, Ends, Recording, read, record};
+use super::{Begins, Contents, Ends, Recording, read, record};
 use crate::driver::tap::Tap;
+use bytes::Bytes;
 use onceward_core::{
-    Clock, Input, Machine, Path,
-    log::store::{Config, EventStore},
+    CallId, ClientId, Clock, Dur, Input, Machine, Path,
+    log::{
+        api::{EventId, Expected, Key, Name, NewEvent, Part, Request},
+        store::{Config, EventStore},
+    },
+    recorded::{Recorded, Told},
 };
 use tempfile::TempDir;
 
@@ -49,6 +54,61 @@ fn a_panic_is_the_last_step_of_a_run_and_the_next_incarnation_is_another_run() {
     let steps = &runs[0].chunks[0].steps;
     assert_eq!(steps.iter().map(|step| step.link.is_some()).collect::<Vec<_>>(), [true, false]);
     assert!(runs[1].chunks[0].steps.is_empty() && runs[1].chunks[0].header.begins == Begins::Boot);
+}
+
+#[test]
+fn steps_left_out_up_to_the_end_are_said_to_be_missing_there() {
+    let (folder, recording) = folders();
+    let mut tap =
+        record(&Recording { waiting: 0, ..recording.clone() }, &folder.path().join("disk")).unwrap();
+    let machine = booted(&mut *tap);
+    tap.begins(&machine);
+    drop(tap);
+    let runs = read::<EventStore>(&recording.folder, false).unwrap();
+    let ends: Vec<_> = runs.iter().map(|run| (run.chunks[0].steps.len(), run.chunks[0].ends)).collect();
+    assert_eq!(ends, [(0, Some(Ends::Lost)), (0, Some(Ends::Stop))]);
+}
+
+#[test]
+fn a_call_under_way_stands_with_its_contents_wherever_a_chunk_begins_or_ends() {
+    let (folder, recording) = folders();
+    let mut tap =
+        record(&Recording { chunk_bytes: 0, ..recording.clone() }, &folder.path().join("disk")).unwrap();
+    let machine = booted(&mut *tap);
+    let event = |id, payload: &'static [u8]| NewEvent {
+        id: EventId(id),
+        kind: Name::new("kind").unwrap(),
+        scope: Name::new("scope").unwrap(),
+        correlation: Some(EventId(3)),
+        causation: None,
+        payload: Bytes::from_static(payload),
+    };
+    let part = |entity: &str, events| Part {
+        entity: Name::new(entity).unwrap(),
+        expected: Expected::Exact(9),
+        key: Some(Key(u128::MAX)),
+        events,
+    };
+    let request = Request::Append {
+        parts: vec![
+            part("one", vec![event(1, b"first"), event(2, b"")]),
+            part("two", vec![event(4, b"last")]),
+        ],
+        deadline: Some(Dur(7)),
+    };
+    let call = CallId { client: ClientId(1), number: 1 };
+    tap.input(&machine, Clock::default(), &Input::Call(call, request.clone()));
+    tap.actions(&[]);
+    drop(tap);
+    let mut runs = read::<EventStore>(&recording.folder, false).unwrap();
+    let chunk = runs[0].chunks.pop().unwrap();
+    let Some(Told::Call(asked, mut bare)) = chunk.steps.into_iter().last().map(|step| step.told) else {
+        panic!("the last step is the call");
+    };
+    assert_ne!(bare, request);
+    let Contents::Here(contents) = &chunk.contents[&asked] else { panic!("it was not answered") };
+    assert!(EventStore::put_contents(&mut bare, contents.clone()));
+    assert_eq!((asked, bare), (call, request));
 }
 
 #[test]

@@ -3,20 +3,17 @@
 
 use super::{
     Begins, Contents, Digest, Ends, Header, PER_SNAPSHOT, Recording,
-    chunk::{Frames, ToldTo, Trailer, kind, put},
+    chunk::{Frames, Trailer, kind, put},
     read::{FILE, number_of},
-    tap::{Note, Shared},
+    tap::{Note, OpenCall, Shared},
 };
-use bytes::Bytes;
-use onceward_core::{
-    Action, CallId, Clock, NodeAction,
-    recorded::{Recorded, Told},
-};
+use onceward_core::{NodeAction, recorded::Recorded};
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::VecDeque,
     fs::{self, File},
     hash::{BuildHasher, RandomState},
     io::{self, Write},
+    marker::PhantomData,
     path::Path,
     sync::atomic::Ordering,
 };
@@ -42,15 +39,7 @@ pub(super) struct Writer<N: Recorded> {
     steps: u64,
     steps_before: u64,
     digest: Digest,
-    /// Calls under way.
-    open: BTreeMap<CallId, Open<N>>,
-}
-
-/// A call under way: what was asked, its contents, and whether this chunk still owes them.
-struct Open<N: Recorded> {
-    request: N::Request,
-    contents: Vec<Bytes>,
-    owed: bool,
+    of: PhantomData<fn(N)>,
 }
 
 impl<N: Recorded> Writer<N> {
@@ -79,82 +68,67 @@ impl<N: Recorded> Writer<N> {
             steps: 0,
             steps_before: 0,
             digest: Digest::default(),
-            open: BTreeMap::new(),
+            of: PhantomData,
         })
     }
 
     /// Writes until it is over.
     pub(super) fn run(&mut self, shared: &Shared<N>) {
-        let (mut notes, mut idle) = (Vec::new(), false);
-        while shared.take(&mut notes, idle).is_some() {
+        let (mut notes, mut bytes, mut idle) = (Vec::new(), Vec::new(), false);
+        while shared.take(&mut notes, &mut bytes, idle).is_some() {
             idle = notes.is_empty();
+            let mut told = &bytes[..];
             for note in notes.drain(..) {
-                if let Err(error) = self.note(note, shared) {
+                if let Err(error) = self.note(note, &mut told, shared) {
                     return self.fail(&error, shared);
                 }
             }
+            bytes.clear();
             // What a killed process leaves is what was written: nothing is kept back for longer than it must.
             if let Err(error) = self.write() {
                 return self.fail(&error, shared);
             }
         }
-        if let Err(error) = self.end(Ends::Stop) {
-            self.fail(&error, shared);
-        }
     }
 
     fn fail(&mut self, error: &io::Error, shared: &Shared<N>) {
         tracing::error!(folder = %self.recording.folder.display(), %error, "the recording ends here");
-        self.open.clear();
-        let mut notes = Vec::new();
-        while shared.take(&mut notes, true).is_some() {
+        let (mut notes, mut bytes) = (Vec::new(), Vec::new());
+        while shared.take(&mut notes, &mut bytes, true).is_some() {
             notes.clear();
+            bytes.clear();
         }
     }
 
-    fn note(&mut self, note: Note<N>, shared: &Shared<N>) -> io::Result<()> {
+    /// `told` begins with the bytes that the note speaks of.
+    fn note(&mut self, note: Note<N>, told: &mut &[u8], shared: &Shared<N>) -> io::Result<()> {
+        let mut next = |count| {
+            // The note and its bytes were handed over together.
+            let (bytes, rest) = told.split_at_checked(count).unwrap_or_default();
+            *told = rest;
+            bytes
+        };
         match note {
-            Note::Machine(begins, machine) => {
-                let ends = match begins {
-                    Begins::Boot => Ends::Stop,
-                    Begins::Goes => Ends::Goes,
-                    Begins::Gap => Ends::Gap,
-                };
-                self.end(ends)?;
-                self.begin(begins, &machine)
-            }
-            Note::Missed(made, answered) => {
-                self.end(Ends::Gap)?;
-                answered.iter().for_each(|call| drop(self.open.remove(call)));
-                for (call, mut request) in made {
-                    let contents = N::take_contents(&mut request);
-                    self.open.insert(call, Open { request, contents, owed: false });
-                }
-                Ok(())
-            }
-            Note::Step(clock, told, actions) => {
-                self.step(clock, told, &actions);
-                self.full(shared)
-            }
-            Note::Panic(clock, told) => {
-                let (call, told) = self.strip(told);
-                put(&(clock, &told), self.frames.open(kind::PANIC));
+            Note::Begin(begins, machine, open) => self.begin(begins, &machine, &open)?,
+            Note::Step(count, actions) => self.step(next(count), &actions),
+            Note::Panic(count) => {
+                self.frames.open(kind::PANIC).extend_from_slice(next(count));
                 self.frames.close();
                 self.steps += 1;
-                self.keep(call, told);
-                self.end(Ends::Panic)
             }
+            Note::Contents(call, contents) => {
+                self.frames.frame(kind::CONTENTS, &(call, None::<()>, contents));
+            }
+            Note::End(ends) => return self.end(ends),
         }
+        self.full(shared)
     }
 
-    fn begin(&mut self, begins: Begins, machine: &N) -> io::Result<()> {
+    fn begin(&mut self, begins: Begins, machine: &N, open: &[OpenCall]) -> io::Result<()> {
         if begins != Begins::Goes {
             self.run = RandomState::new().hash_one(self.number);
             self.digest = Digest::default();
             (self.steps, self.steps_before) = (0, 0);
-        }
-        if begins == Begins::Boot {
-            self.open.clear();
         }
         self.steps_before = self.steps;
         let path = self.recording.folder.join(file_name(self.number));
@@ -170,52 +144,29 @@ impl<N: Recorded> Writer<N> {
             begins,
             steps: self.steps,
             link: self.digest.link(),
-            open: u32::try_from(self.open.len()).unwrap_or(u32::MAX),
+            open: u32::try_from(open.len()).unwrap_or(u32::MAX),
         };
         self.frames.frame(kind::HEADER, &header);
         self.frames.frame(kind::MACHINE, machine);
-        for (call, open) in &self.open {
-            self.frames
-                .frame(kind::CONTENTS, &(call, Some(&open.request), Contents::Here(open.contents.clone())));
+        for OpenCall { call, request, contents } in open {
+            let body = self.frames.open(kind::CONTENTS);
+            // A request that is there, in bytes.
+            put(&(call, Some(())), body);
+            body.extend_from_slice(request);
+            put(&Contents::Here(contents.clone()), body);
+            self.frames.close();
         }
         self.opening = self.frames.bytes.len() as u64;
         self.write()
     }
 
-    fn step(&mut self, clock: Clock, told: ToldTo<N>, actions: &[NodeAction<N>]) {
-        let (call, told) = self.strip(told);
-        put(&(clock, &told), self.frames.open(kind::STEP));
-        self.digest.step::<N>(self.frames.body(), actions);
-        let link = self.digest.link().to_le_bytes();
-        self.frames.bytes.extend_from_slice(&link);
+    fn step(&mut self, told: &[u8], actions: &[NodeAction<N>]) {
+        self.digest.step::<N>(told, actions);
+        let body = self.frames.open(kind::STEP);
+        body.extend_from_slice(told);
+        body.extend_from_slice(&self.digest.link().to_le_bytes());
         self.frames.close();
         self.steps += 1;
-        self.keep(call, told);
-        for action in actions {
-            let Action::Reply(call, response) = action else { continue };
-            let Some(open) = self.open.remove(call) else { continue };
-            if open.owed {
-                let contents = N::places(response).map_or(Contents::Here(open.contents), Contents::InLog);
-                self.frames.frame(kind::CONTENTS, &(call, None::<&N::Request>, contents));
-            }
-        }
-    }
-
-    /// Takes the contents out of a call.
-    fn strip(&self, mut told: ToldTo<N>) -> (Option<(CallId, Vec<Bytes>)>, ToldTo<N>) {
-        let call = match &mut told {
-            Told::Call(call, request) => Some((*call, N::take_contents(request))),
-            _ => None,
-        };
-        (call, told)
-    }
-
-    /// Remembers a call.
-    fn keep(&mut self, call: Option<(CallId, Vec<Bytes>)>, told: ToldTo<N>) {
-        if let (Some((call, contents)), Told::Call(_, request)) = (call, told) {
-            let owed = !contents.is_empty();
-            self.open.insert(call, Open { request, contents, owed });
-        }
     }
 
     /// Asks for a new chunk if this one is full.
@@ -237,16 +188,7 @@ impl<N: Recorded> Writer<N> {
         Ok(())
     }
 
-    /// Ends the chunk that is being written, if there is one.
     fn end(&mut self, ends: Ends) -> io::Result<()> {
-        if self.file.is_none() {
-            return Ok(());
-        }
-        for (call, open) in self.open.iter_mut().filter(|(_, open)| open.owed) {
-            let contents = Contents::Here(open.contents.clone());
-            self.frames.frame(kind::CONTENTS, &(call, None::<&N::Request>, contents));
-            open.owed = false;
-        }
         let trailer = Trailer { steps: self.steps - self.steps_before, link: self.digest.link(), ends };
         self.frames.frame(kind::END, &trailer);
         self.write()?;

@@ -72,12 +72,12 @@ impl fmt::Debug for Name {
 /// The identity of an event, chosen by whoever appends it, unique within a store.
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
-pub struct EventId(pub u128);
+pub struct EventId(#[cfg_attr(feature = "serde", serde(with = "crate::recorded::random"))] pub u128);
 
 /// An idempotency key: names one request of one entity, so that a retry is recognised.
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct Key(pub u128);
+pub struct Key(#[cfg_attr(feature = "serde", serde(with = "crate::recorded::random"))] pub u128);
 
 /// A 256-bit blake3 hash.
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]

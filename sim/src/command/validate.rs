@@ -37,6 +37,7 @@ fn line(nth: usize, run: &RunSeen) -> String {
         Some(Ends::Stop) => "to the end",
         Some(Ends::Panic) => "to a panic",
         Some(Ends::Gap | Ends::Goes) => "to a gap",
+        Some(Ends::Lost) => "to a gap, to the end of which nothing was recorded",
         None => "to a kill",
     };
     let mut line =
