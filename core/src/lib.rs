@@ -31,6 +31,7 @@ pub mod mutants;
 #[cfg(feature = "serde")]
 pub mod recorded;
 pub mod time;
+pub mod writer;
 
 pub use disk::{DiskError, DiskOk, DiskOp, DiskResult, Entry, Path, SyncKind};
 pub use ids::{CallId, ClientId, ConnId, NodeId, OpId};
