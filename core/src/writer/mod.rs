@@ -23,9 +23,9 @@
 //! - After a lost session, what the server's last number covers is answered, and the rest is sent again, in order.
 //! - An acknowledgement answers the oldest message in flight or breaks the protocol, which ends the writer.
 //! - That a number was stored before is taken for success only if this writer had sent it in an earlier session. Else
-//!   somebody else has the producer id, which ends the writer; as does a last number that this writer never sent. (What
-//!   cannot be noticed: another writer whose numbers hide behind ones that this writer sent and lost the session over. A
-//!   server that lets one session of a producer live rules that out.)
+//!   somebody else has the producer id, which ends the writer; as does a last number that this writer never sent. What
+//!   cannot be noticed: another writer that had a session between two of this one's and used no number beyond those
+//!   which this one had sent. The protocol says nothing that would tell its messages from ours.
 //! - Everything accepted is answered once: as stored, or as undelivered when the writer ends, with the number under which
 //!   it may be stored nevertheless.
 //! - A flush waits for what was accepted before it and for no more. A close waits for everything, and reports what was

@@ -2,6 +2,7 @@
 //! through it and knows none by name. A stranger's repository has a list of its own.
 
 pub mod log;
+pub mod writer;
 
 use crate::{system::System, toy::ToySystem};
 use log::LogSystem;
