@@ -1,6 +1,7 @@
 //! The systems that a command can name, their types hidden, so that commands and gates are written once for all.
 
 use crate::{
+    explore::Strategy,
     real::{self, RealError, Seat},
     run::{Job, NEVER_PANICS, ScenarioJob, SwarmJob, panics},
     validate::{self, Options, ValidateError, Validated},
@@ -59,7 +60,11 @@ pub trait Subject: Send + Sync {
     /// What is wrong with it, and where.
     fn validate(&self, recording: &Path, options: &Options) -> Result<Validated, ValidateError>;
     /// Plans drawn from seeds.
-    fn swarm(&self) -> Box<dyn Job>;
+    fn swarm(&self) -> Box<dyn Job> {
+        self.exploring(Strategy::default())
+    }
+    /// Plans drawn from seeds, by another strategy.
+    fn exploring(&self, strategy: Strategy) -> Box<dyn Job>;
     /// Reads a scenario for it.
     ///
     /// # Errors
@@ -196,8 +201,8 @@ impl<S: System> Subject for Of<S> {
     fn validate(&self, recording: &Path, options: &Options) -> Result<Validated, ValidateError> {
         validate::validate::<S>(recording, options)
     }
-    fn swarm(&self) -> Box<dyn Job> {
-        Box::new(SwarmJob::<S>::new())
+    fn exploring(&self, strategy: Strategy) -> Box<dyn Job> {
+        Box::new(SwarmJob::<S>::exploring(strategy))
     }
     fn read(&self, name: &str, text: &str) -> Result<Box<dyn Job>, ScenarioError> {
         Ok(Box::new(ScenarioJob::<S>::read(name, text)?))

@@ -9,6 +9,7 @@ pub mod batch;
 pub mod catalog;
 pub mod command;
 pub mod engine;
+pub mod explore;
 pub mod gate;
 pub mod minimise;
 pub mod mutants;

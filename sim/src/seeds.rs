@@ -6,6 +6,7 @@
 
 use crate::{
     catalog::Catalog,
+    explore::Strategy,
     mutants,
     run::{Job, Outcome, Signature, host},
 };
@@ -23,6 +24,9 @@ pub struct Entry {
     pub seed: u64,
     /// The promise that was broken.
     pub promise: String,
+    /// How it was explored: which plan the seed stands for.
+    #[serde(default, skip_serializing_if = "Strategy::is_default")]
+    pub explore: Strategy,
     /// In what way, without what differs from run to run.
     pub what: String,
     /// How the contradicting steps begin.
@@ -96,10 +100,11 @@ pub struct Again {
 
 impl Entry {
     /// A failure that was found now.
-    pub fn new(signature: &Signature, seed: u64, scenario: Option<String>) -> Entry {
+    pub fn new(signature: &Signature, (explore, seed): (Strategy, u64), scenario: Option<String>) -> Entry {
         Entry {
             system: signature.system.to_owned(),
             seed,
+            explore,
             promise: signature.promise.to_owned(),
             what: signature.what.clone(),
             steps: signature.steps.clone(),
@@ -130,7 +135,7 @@ impl Entry {
             violation.as_ref().is_some_and(|violation| self.is(&Signature::of(subject.name(), violation)))
         };
         let seed = self.seed;
-        let outcome = host::fresh(|| subject.swarm().worker().run(seed));
+        let outcome = host::fresh(|| subject.exploring(self.explore).worker().run(seed));
         let mut scenario = None;
         let mut fails = same(&outcome.violation);
         if !fails && let Some(text) = &self.scenario {
@@ -171,13 +176,13 @@ impl Seeds {
         lines.map(|line| line + "\n").collect()
     }
 
-    /// Keeps a failure, unless one of its kind is kept already; then that one gets the scenario if it has none.
-    pub fn keep(&mut self, signature: &Signature, seed: u64, scenario: Option<&str>) {
+    /// Keeps a failure, with the strategy and the seed that showed it, unless one of its kind is kept already; then that one gets the scenario if it has none.
+    pub fn keep(&mut self, signature: &Signature, found: (Strategy, u64), scenario: Option<&str>) {
         let scenario = scenario.map(str::to_owned);
         let known = self.0.iter_mut().find(|one| one.is_for_us() && !one.mended && one.is(signature));
         match known {
             Some(known) => known.scenario = known.scenario.take().or(scenario),
-            None => self.0.push(Entry::new(signature, seed, scenario)),
+            None => self.0.push(Entry::new(signature, found, scenario)),
         }
     }
 

@@ -54,6 +54,10 @@ pub struct Profile {
     pub kill_within: u32,
     /// Latencies are ignored: among all that is possible, any may be next.
     pub untimed: bool,
+    /// Latencies are ignored: each causal chain has a priority, and what is of a higher one comes first.
+    pub priorities: bool,
+    /// With priorities, happenings from which on their chain comes behind all others; without, nothing.
+    pub change: u32,
 }
 
 impl Default for Profile {
@@ -78,7 +82,7 @@ const fn key(word: &'static str, value: &'static str, help: &'static str) -> Key
 }
 
 /// The values of a profile, in the order in which they are written.
-const KEYS: [Key; 19] = [
+const KEYS: [Key; 21] = [
     key("network", "500us..5ms", "latency of a link, spread evenly over magnitudes"),
     key("disk", "50us..5ms", "latency of a disk; syncs take the upper half"),
     key("tail", "1%", "latencies drawn from the heavy tail instead"),
@@ -98,6 +102,12 @@ const KEYS: [Key; 19] = [
     key("sync-lie", "0.01%", "syncs that lie: beyond what any protocol can promise"),
     key("kill-within", "0.1%", "steps that a kill cuts short"),
     key("untimed", "yes", "whether latencies are ignored: any of all that is possible may be next"),
+    key(
+        "priorities",
+        "yes",
+        "whether latencies are ignored, and chains of cause and effect have priorities instead",
+    ),
+    key("change", "0.5%", "with priorities: happenings from which on their chain comes last"),
 ];
 
 impl Profile {
@@ -135,6 +145,8 @@ impl Profile {
             sync_lie: 0,
             kill_within: 0,
             untimed: false,
+            priorities: false,
+            change: 0,
         }
     }
 
@@ -210,11 +222,11 @@ impl Profile {
 
     /// Whether nothing is left to chance.
     pub fn is_certain(&self) -> bool {
-        let Profile { network, disk, untimed, .. } = self;
+        let Profile { network, disk, untimed, priorities, .. } = self;
         let mut copy = self.clone();
         let no_odds =
             KEYS.iter().all(|key| !matches!(copy.value(key.word), Some(Value::Odds(odds)) if *odds > 0));
-        no_odds && !untimed && network.0 == network.1 && disk.0 == disk.1
+        no_odds && !untimed && !priorities && network.0 == network.1 && disk.0 == disk.1
     }
 
     fn value(&mut self, key: &str) -> Option<Value<'_>> {
@@ -238,6 +250,8 @@ impl Profile {
             "sync-lie" => Value::Odds(&mut self.sync_lie),
             "kill-within" => Value::Odds(&mut self.kill_within),
             "untimed" => Value::Flag(&mut self.untimed),
+            "priorities" => Value::Flag(&mut self.priorities),
+            "change" => Value::Odds(&mut self.change),
             _ => return None,
         })
     }

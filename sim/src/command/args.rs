@@ -1,7 +1,7 @@
 //! What can be asked for.
 
 use super::mutants::args::{Hunt, Mutants, Trial};
-use crate::support::Kind;
+use crate::{explore::Strategy, support::Kind};
 use clap::{Args as ClapArgs, Parser, Subcommand};
 use std::{path::PathBuf, time::Duration};
 
@@ -177,6 +177,9 @@ pub(super) struct Run {
     /// The first seed [default: that of the scenario, or 1]
     #[arg(long, value_name = "S")]
     pub(super) seed: Option<u64>,
+    /// How random plans explore: `plain`, chance orders what happens; `pct`, chains of cause and effect have priorities
+    #[arg(long, value_name = "STRATEGY", default_value_t, conflicts_with = "scenarios")]
+    pub(super) explore: Strategy,
     /// Switch this known bug on first, as `cargo sim mutants` names it
     #[arg(long, value_name = "MUTANT")]
     pub(super) mutant: Option<String>,
@@ -195,6 +198,9 @@ pub(super) struct Replay {
     /// Another seed than the scenario's own
     #[arg(long, value_name = "S")]
     pub(super) seed: Option<u64>,
+    /// The strategy by which a seed's plan was found, as `cargo sim run` was told
+    #[arg(long, value_name = "STRATEGY", default_value_t)]
+    pub(super) explore: Strategy,
     /// What performs the run
     #[arg(long, value_enum, default_value_t)]
     pub(super) engine: Engine,
@@ -272,6 +278,9 @@ pub(super) struct Links {
     /// The seeds
     #[arg(value_name = "SEED", required = true)]
     pub(super) seeds: Vec<u64>,
+    /// The strategy by which seeds' plans are found
+    #[arg(long, value_name = "STRATEGY", default_value_t)]
+    pub(super) explore: Strategy,
     /// Every link rather than the last
     #[arg(long)]
     pub(super) all: bool,

@@ -52,9 +52,9 @@ pub(super) fn run(context: &mut Context<'_>, args: &args::Run) -> Result<Verdict
         jobs.push(context.catalog.read(&name, &bytes)?);
     }
     if let Some(name) = &args.system {
-        jobs.push(context.catalog.find(name)?.swarm());
+        jobs.push(context.catalog.find(name)?.exploring(args.explore));
     } else if args.scenarios.is_empty() {
-        jobs.extend(context.catalog.all().map(|subject| subject.swarm()));
+        jobs.extend(context.catalog.all().map(|subject| subject.exploring(args.explore)));
     }
     let lanes: Vec<Lane> = jobs.into_iter().map(|job| lane(job, args.seed, seeds)).collect();
     perform(context, lanes, &args.batch)
@@ -88,7 +88,8 @@ fn perform(context: &mut Context<'_>, mut lanes: Vec<Lane>, args: &args::Batch) 
     known.iter_mut().for_each(|known| known.count(&mut results));
     let lanes = lanes;
     let files = context.place.failures();
-    let enough = lanes.iter().zip(&results.tallies).filter(|(lane, _)| lane.job.is_swarm());
+    let plain = |lane: &Lane| lane.job.is_swarm() && lane.job.strategy().is_default();
+    let enough = lanes.iter().zip(&results.tallies).filter(|(lane, _)| plain(lane));
     let marks = args.shard.is_none() && enough.clone().all(|(_, tally)| tally.runs >= ENOUGH_SEEDS);
     let bar = bar_of_work(args.shrink);
     let show = |progress| show_work(&bar, progress);

@@ -123,6 +123,7 @@ fn draw(
 fn again(args: &args::Replay) -> String {
     let mut words = vec!["cargo sim replay".to_owned(), quoted(&args.what)];
     words.extend(args.system.iter().map(|system| format!("--system {system}")));
+    words.extend((!args.explore.is_default()).then(|| args.explore.flag().trim_start().to_owned()));
     words.extend(args.seed.iter().map(|seed| format!("--seed {seed}")));
     words.extend((args.engine == args::Engine::Check).then(|| "--engine check".to_owned()));
     words.extend(args.until.iter().map(|until| format!("--until {until}")));
@@ -191,7 +192,7 @@ fn what(context: &Context<'_>, args: &args::Replay) -> Result<(Box<dyn Job>, u64
             Some(name) => context.catalog.find(name)?,
             None => context.catalog.all().next().ok_or_else(|| "there is no system".to_owned())?,
         };
-        return Ok((subject.swarm(), args.seed.unwrap_or(seed)));
+        return Ok((subject.exploring(args.explore), args.seed.unwrap_or(seed)));
     }
     let (name, bytes) = context.place.scenario(&args.what)?;
     let job = context.catalog.read(&name, &bytes)?;

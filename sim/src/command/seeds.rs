@@ -43,7 +43,12 @@ impl Known {
             let system = |lane: &Lane| lane.job.is_swarm() && lane.job.system() == entry.system;
             let Some(lane) = lanes[..swarms].iter().position(system) else { continue };
             let again = entry.run(context.catalog)?;
-            known.outcomes.push((lane, again.outcome));
+            if lanes[lane].job.strategy() == entry.explore {
+                known.outcomes.push((lane, again.outcome));
+            } else if again.outcome.violation.is_some() {
+                let job = context.catalog.find(&entry.system)?.exploring(entry.explore);
+                lanes.push(Lane { job, seeds: entry.seed..entry.seed.saturating_add(1) });
+            }
             if let Some(job) = again.scenario {
                 let seed = job.seed();
                 lanes.push(Lane { job, seeds: seed..seed.saturating_add(1) });
@@ -74,11 +79,12 @@ impl Known {
     /// Keeps what was found now, and what has become of what was known. The file stays as it is if nothing has changed.
     pub(super) fn keep(mut self, lanes: &[Lane], results: &Results, report: &Report) -> Result<(), Refused> {
         let all = lanes.iter().zip(&results.tallies).zip(&report.lanes);
-        for ((_, tally), lane) in all.filter(|((lane, _), _)| lane.job.is_swarm()) {
+        for ((ran, tally), lane) in all.filter(|((lane, _), _)| lane.job.is_swarm()) {
             let found = tally.findings.keys().zip(&lane.findings).filter(|(_, finding)| finding.confirmed);
             for (signature, finding) in found {
                 let scenario = finding.smaller.as_ref().and_then(|smaller| smaller.scenario());
-                self.seeds.keep(signature, finding.seed, scenario.map(|one| &*one.shrunk.text));
+                let found = (ran.job.strategy(), finding.seed);
+                self.seeds.keep(signature, found, scenario.map(|one| &*one.shrunk.text));
             }
         }
         let before = fs::read_to_string(&self.file).unwrap_or_default();

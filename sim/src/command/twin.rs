@@ -12,7 +12,7 @@ use std::{
 /// Prints chains, for whoever compares them.
 pub(super) fn links(context: &mut Context<'_>, args: &args::Links) -> Result<Verdict, Refused> {
     let job = match context.catalog.find(&args.what) {
-        Ok(subject) => subject.swarm(),
+        Ok(subject) => subject.exploring(args.explore),
         Err(_) => {
             let (name, bytes) = context.place.scenario(&args.what)?;
             context.catalog.read(&name, &bytes)?
@@ -67,6 +67,9 @@ fn ask(program: &Path, job: &dyn Job, seeds: &[u64], all: bool) -> Result<Vec<St
     let what = if job.is_swarm() { job.system() } else { job.name() };
     let mut command = Command::new(program);
     command.arg("links").arg(what).args(seeds.iter().map(u64::to_string));
+    if job.is_swarm() {
+        command.args(["--explore", job.strategy().name()]);
+    }
     if all {
         command.arg("--all");
     }

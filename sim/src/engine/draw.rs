@@ -30,6 +30,9 @@ pub(super) mod purpose {
     pub(crate) const DISK_OUTCOME: u32 = 15;
     pub(crate) const FATES: u32 = 16;
     pub(crate) const DOWN_FOR: u32 = 17;
+    pub(crate) const PRIORITY: u32 = 18;
+    pub(crate) const CHANGE: u32 = 19;
+    pub(crate) const BEHIND: u32 = 20;
 }
 
 /// Everything at once when latencies are ignored: seven decades, so that any order can occur.
@@ -40,7 +43,7 @@ const DEAD_PEER: (Dur, Dur) = (Dur::secs(1), Dur::secs(60));
 const DOWN_FOR: (Dur, Dur) = (Dur::millis(1), Dur::secs(5));
 
 fn latency(profile: &Profile, range: (Dur, Dur), key: Key) -> Dur {
-    if profile.untimed {
+    if profile.untimed || profile.priorities {
         return key.log_uniform(purpose::LATENCY, UNTIMED.0, UNTIMED.1);
     }
     if key.chance(purpose::TAIL, profile.tail) && profile.tail_max > range.1 {
@@ -69,8 +72,12 @@ pub(crate) fn down_for(key: Key) -> Dur {
 
 /// When within its window a timer fires; in the tail, later than a healthy driver would.
 pub(super) fn timer(profile: &Profile, key: Key, from: u64, to: u64) -> u64 {
-    let late = key.chance(purpose::TAIL, profile.tail) && !profile.untimed;
-    let late = if late { key.log_uniform(purpose::LATENCY, Dur::micros(1), profile.tail_max).0 } else { 0 };
+    let late = if profile.priorities {
+        key.chance(purpose::CHANGE, profile.change).then_some(UNTIMED.1)
+    } else {
+        (key.chance(purpose::TAIL, profile.tail) && !profile.untimed).then_some(profile.tail_max)
+    };
+    let late = late.map_or(0, |most| key.log_uniform(purpose::LATENCY, Dur::micros(1), most).0);
     let window = to.saturating_sub(from);
     let at = if window == 0 { 0 } else { key.below(purpose::TIMER, window.saturating_add(1)) };
     from.saturating_add(at).saturating_add(late)

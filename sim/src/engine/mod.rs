@@ -4,6 +4,7 @@
 //! the protocol's. Invariants: a run is a function of plan, seed and build alone; no hash order, clock or shared
 //! random stream takes part; memory does not outlive a run except in buffers that are used again.
 
+mod chains;
 pub(crate) mod draw;
 mod heal;
 mod perform;
@@ -22,6 +23,7 @@ pub(crate) use heal::{PROBE_GAP, ROUNDS};
 pub(crate) use watch::Recorder;
 
 use crate::plan::Rooted;
+use chains::Chains;
 use onceward_core::{ConnId, Dur, NodeId};
 use onceward_model::{
     scenario::{OpKind, Planned, Profile, Scenario},
@@ -103,6 +105,7 @@ pub struct Engine<P: Protocol> {
     links: Vec<u64>,
     /// The names of the notices of dead peers that wait in the queue.
     notices: BTreeSet<Key>,
+    chains: Chains,
 }
 
 pub(crate) struct Born<P: Protocol> {
@@ -133,6 +136,7 @@ impl<P: Protocol> Default for Engine<P> {
             streams: BTreeMap::new(),
             links: Vec::new(),
             notices: BTreeSet::new(),
+            chains: Chains::default(),
         }
     }
 }
@@ -159,6 +163,7 @@ impl<P: Protocol> Engine<P> {
         self.streams.clear();
         self.links.clear();
         self.notices.clear();
+        self.chains.clear();
         let mut run = Run::new(self, protocol, plan, limits, watch, ticker, false);
         let violation = match run.whole(plan) {
             Ok(()) | Err(Stop::Enough) => None,
@@ -310,6 +315,6 @@ impl<'a, P: Protocol, W: Watch<P>, T: Ticker> Run<'a, P, W, T> {
 pub(crate) fn linger<P: Protocol>(scenario: &Scenario<P>) -> Dur {
     let profile = &scenario.profile;
     let longest = profile.network.1.max(profile.disk.1).max(profile.tail_max);
-    let longest = if profile.untimed { Dur::secs(1) } else { longest };
+    let longest = if profile.untimed || profile.priorities { Dur::secs(1) } else { longest };
     Dur(longest.0.saturating_mul(4).min(Dur::secs(5).0))
 }

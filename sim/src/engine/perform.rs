@@ -25,6 +25,9 @@ impl<P: Protocol, W: Watch<P>, T: Ticker> Run<'_, P, W, T> {
         }
         let seen = Seen { step: self.world.steps() + 1, at: self.now };
         self.watch.choice(&self.world, seen, key, choice);
+        if self.profile.priorities {
+            self.engine.chains.perform(key);
+        }
         let mut recorder = Recorder { born: &mut self.engine.born, watch: &mut *self.watch };
         let applied = match self.world.apply(self.now, choice, key, &mut recorder) {
             Ok(applied) => applied,

@@ -4,7 +4,10 @@
 use super::{Born, Obstacle, Run, Ticker, Waiting, Watch, draw, draw::purpose};
 use crate::mutants::mutant;
 use onceward_core::{DiskOp, Dur, Mono, NodeId};
-use onceward_model::world::{Choice, ChoiceOf, Key, Protocol, Time, When};
+use onceward_model::{
+    scenario::Profile,
+    world::{Choice, ChoiceOf, Key, Protocol, Time, When},
+};
 
 impl<P: Protocol, W: Watch<P>, T: Ticker> Run<'_, P, W, T> {
     /// Plans everything that the last step has made possible.
@@ -25,7 +28,8 @@ impl<P: Protocol, W: Watch<P>, T: Ticker> Run<'_, P, W, T> {
         match when {
             When::Network { from, to, bytes } => {
                 let queued = self.transmit(from, to, bytes);
-                let at = queued.after(draw::network(&self.profile, key));
+                let latency = self.chained(key).unwrap_or_else(|| draw::network(&self.profile, key));
+                let at = queued.after(latency);
                 self.plan_arrival(key, choice, at);
             }
             When::Disk { node } => {
@@ -34,7 +38,8 @@ impl<P: Protocol, W: Watch<P>, T: Ticker> Run<'_, P, W, T> {
                     self.world.host(node).disk.pending().any(|(id, what)| {
                         id == *op && matches!(what, DiskOp::Sync { .. } | DiskOp::SyncDir(_))
                     });
-                let at = self.now.after(draw::disk(&self.profile, key, sync));
+                let latency = self.chained(key).unwrap_or_else(|| draw::disk(&self.profile, key, sync));
+                let at = self.now.after(latency);
                 self.push(at, key, choice);
             }
             When::Timer { node, from, to } => {
@@ -43,6 +48,13 @@ impl<P: Protocol, W: Watch<P>, T: Ticker> Run<'_, P, W, T> {
             }
             When::DeadPeer => self.notice(key, choice),
         }
+    }
+
+    /// How long something takes by its chain's priority, in runs that have priorities.
+    #[inline]
+    fn chained(&mut self, key: Key) -> Option<Dur> {
+        let Profile { priorities, change, .. } = self.profile;
+        priorities.then(|| self.engine.chains.join(key, change))
     }
 
     /// Plans the moment at which an operating system gives up on a dead peer.

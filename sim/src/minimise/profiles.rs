@@ -24,8 +24,10 @@ pub(super) const FAULTS: [Part; 13] = [
 ];
 
 /// How long things take.
-pub(super) const TIMES: [Part; 6] = [
+pub(super) const TIMES: [Part; 8] = [
     |p, q| p.untimed = q.untimed,
+    |p, q| p.priorities = q.priorities,
+    |p, q| p.change = q.change,
     |p, q| p.tail = q.tail,
     |p, q| p.tail_max = q.tail_max,
     |p, q| p.bandwidth = q.bandwidth,

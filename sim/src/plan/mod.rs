@@ -2,8 +2,10 @@
 //! module gives its entries their causal roots. It performs nothing.
 
 mod dice;
+mod priorities;
 mod swarm;
 
+pub(crate) use priorities::prioritise;
 pub use swarm::{Drawn, draw};
 
 use crate::mutants::mutant;

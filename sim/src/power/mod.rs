@@ -14,6 +14,7 @@ mod page;
 pub mod result;
 pub mod stats;
 pub mod store;
+mod strategies;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -24,7 +25,7 @@ pub use page::page;
 pub use result::Power;
 pub use table::table;
 
-use crate::gate::Candidate;
+use crate::{explore::Strategy, gate::Candidate};
 use onceward_core::mutants::About;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, time::Duration};
@@ -50,11 +51,13 @@ pub enum Means {
     Control,
     /// Random plans in the shell without any bug.
     ShellControl,
+    /// Random plans in the loop engine, with priorities.
+    Pct,
 }
 
 impl Means {
     /// Each of them.
-    pub const ALL: [Means; 8] = [
+    pub const ALL: [Means; 9] = [
         Means::Plans,
         Means::Scenarios,
         Means::Shell,
@@ -63,10 +66,15 @@ impl Means {
         Means::Sample,
         Means::Control,
         Means::ShellControl,
+        Means::Pct,
     ];
 
     /// Those that a person may choose; samples and controls go with them.
-    pub const CHOICE: [Means; 5] =
+    pub const CHOICE: [Means; 6] =
+        [Means::Plans, Means::Scenarios, Means::Shell, Means::Check, Means::SelfTests, Means::Pct];
+
+    /// Those that are chosen if nobody chooses: the other strategies are there to be compared with that of the plans.
+    pub const USUAL: [Means; 5] =
         [Means::Plans, Means::Scenarios, Means::Shell, Means::Check, Means::SelfTests];
 
     /// Its name on command lines and in tables.
@@ -80,12 +88,22 @@ impl Means {
             Means::Sample => "sample",
             Means::Control => "control",
             Means::ShellControl => "shell-control",
+            Means::Pct => "pct",
         }
     }
 
     /// Whether another trial may end differently: its seeds are others.
-    pub const fn is_random(self) -> bool {
-        matches!(self, Means::Plans | Means::Shell)
+    pub fn is_random(self) -> bool {
+        self == Means::Shell || self.strategy().is_some()
+    }
+
+    /// The strategy that it explores by, if it hunts in the loop engine and another trial may end differently.
+    pub const fn strategy(self) -> Option<Strategy> {
+        match self {
+            Means::Plans => Some(Strategy::Plain),
+            Means::Pct => Some(Strategy::Pct),
+            _ => None,
+        }
     }
 
     /// Whether it runs without any bug.

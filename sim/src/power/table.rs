@@ -4,6 +4,7 @@ use super::{
     Means, Power,
     result::{Row, Seen},
     stats::{Point, Quantile},
+    strategies::strategies,
 };
 use crate::{gate::HARNESS, report::grouped};
 use std::{collections::BTreeSet, fmt::Write};
@@ -22,6 +23,7 @@ pub fn table(power: &Power) -> String {
         text.push_str(&columns(&[heads(rows[0])].into_iter().chain(lines).collect::<Vec<_>>()));
         text.push('\n');
     }
+    text.push_str(&strategies(power));
     text.push_str(&matrix(power));
     text.push_str(&stuck(power));
     text.push_str(&verdict(power));
@@ -58,7 +60,7 @@ fn heads(row: &Row) -> Vec<String> {
     heads.iter().map(|head| (*head).to_owned()).collect()
 }
 
-const NONE: &str = "–";
+pub(super) const NONE: &str = "–";
 
 fn line(row: &Row) -> Vec<String> {
     let of = |means| row.by.get(&means);
@@ -128,7 +130,7 @@ pub(super) fn percent(part: u64, of: u64) -> String {
 }
 
 /// Lines in columns as wide as they must be, the second and the last flush left.
-fn columns(lines: &[Vec<String>]) -> String {
+pub(super) fn columns(lines: &[Vec<String>]) -> String {
     let count = lines.iter().map(Vec::len).max().unwrap_or(0);
     let wide =
         |at: usize| lines.iter().filter_map(|l| l.get(at)).map(|c| c.chars().count()).max().unwrap_or(0);

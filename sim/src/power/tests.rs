@@ -204,3 +204,33 @@ fn a_trial_goes_on_behind_a_run_that_does_not_come_back() {
 fn blind_part(seeds: u64, cpu: f64) -> Part {
     Part { seeds, cpu, stuck: vec![Stuck { at: 7, how: "spins".into() }], ..Part::default() }
 }
+
+#[test]
+fn strategies_stand_side_by_side_where_more_than_one_was_measured() {
+    let plain = leaky(&[Some(4), Some(1), Some(9), Some(2), None]);
+    let (mut pct, mut blind) = (leaky(&[Some(2), Some(1), Some(3)]), leaky(&[None, None, Some(5)]));
+    pct.means = Means::Pct;
+    blind.candidate = candidate("toy", "Hidden", "shows-itself");
+    let power = |cells: &[Cell]| table(&power(cells));
+    assert!(!power(std::slice::from_ref(&plain)).contains("strategies"));
+    let text = power(&[plain, pct, blind]);
+    let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
+    let has = |words: &str| {
+        let words: Vec<&str> = words.split_whitespace().collect();
+        assert!(lines.contains(&words), "{words:?}\n{text}");
+    };
+    has("mutant plans runs CPU-s pct runs CPU-s");
+    has("Leaky 4/5 4 0.004 3/3 2 0.002");
+    has("Hidden 1/3 > > – – –");
+    // The one that half of the trials did not see counts with the 60 s that they had: the root of 0.004 × 60.
+    assert!(
+        text.contains(
+            "plans   1 of 2 mutants fall, 5 of 8 trials see theirs; geometric mean of medians 0.490"
+        )
+    );
+    assert!(
+        text.contains(
+            "pct     1 of 1 mutants fall, 3 of 3 trials see theirs; geometric mean of medians 0.002"
+        )
+    );
+}

@@ -69,7 +69,7 @@ pub fn perform(task: &Task<'_>, out: &mut (dyn Write + Send)) -> Result<(), Stri
             task.written(board);
             Ok(())
         }
-        Means::Plans | Means::Sample | Means::Control => task.drawn(board, Kind::Loop),
+        Means::Plans | Means::Pct | Means::Sample | Means::Control => task.drawn(board, Kind::Loop),
         Means::Shell | Means::ShellControl => task.drawn(board, Kind::Shell),
     })
 }
@@ -97,7 +97,8 @@ impl Task<'_> {
             jobs.push(Box::new(fragile.map_err(|error| error.to_string())?));
             jobs.extend(self.catalog.all().map(|subject| subject.swarm()));
         } else {
-            jobs.push(self.catalog.find(self.candidate.of)?.swarm());
+            let strategy = self.means.strategy().unwrap_or_default();
+            jobs.push(self.catalog.find(self.candidate.of)?.exploring(strategy));
         }
         let mut workers = Vec::new();
         for job in &jobs {

@@ -3,6 +3,7 @@
 //! Reports that are not the shards of one batch, each once, are refused.
 
 use super::{FindingReport, LaneReport, MarkReport, Report, reasons_of};
+use crate::explore::Strategy;
 
 /// Why reports cannot be put together.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -73,7 +74,7 @@ pub fn merge(reports: Vec<(String, Report)>, enough: u64) -> Result<Report, Merg
     }
     all.shard = (0, 1);
     for lane in &mut all.lanes {
-        let ruled = !lane.swarm || lane.runs >= enough;
+        let ruled = !lane.swarm || lane.explore.is_default() && lane.runs >= enough;
         lane.marks.iter_mut().for_each(|mark| mark.must = mark.declared && ruled);
     }
     all.reasons = all.lanes.iter().flat_map(reasons_of).collect();
@@ -81,8 +82,8 @@ pub fn merge(reports: Vec<(String, Report)>, enough: u64) -> Result<Report, Merg
 }
 
 fn differ(one: &Report, two: &Report) -> Option<&'static str> {
-    let lanes = |report: &Report| -> Vec<(String, u64)> {
-        report.lanes.iter().map(|lane| (lane.name.clone(), lane.first_seed)).collect()
+    let lanes = |report: &Report| -> Vec<(String, Strategy, u64)> {
+        report.lanes.iter().map(|lane| (lane.name.clone(), lane.explore, lane.first_seed)).collect()
     };
     match () {
         () if one.version != two.version => Some("another version of the harness"),

@@ -19,6 +19,7 @@ pub(crate) use text::{grouped, parting};
 
 use crate::{
     batch::{Lane, Options, Results, Tally},
+    explore::Strategy,
     minimise::Nearest,
     run::{How, host},
     seeds::State,
@@ -73,6 +74,9 @@ pub struct LaneReport {
     pub system: String,
     /// Whether each seed drew a plan of its own.
     pub swarm: bool,
+    /// How they were explored.
+    #[serde(default)]
+    pub explore: Strategy,
     /// The first seed.
     pub first_seed: u64,
     /// Runs.
@@ -210,7 +214,7 @@ fn lane_report(
 ) -> LaneReport {
     let job = &*lane.job;
     let must = job.must_reach();
-    let ruled = rules.marks || !job.is_swarm();
+    let ruled = !job.is_swarm() || rules.marks && job.strategy().is_default();
     let mut marks: Vec<MarkReport> = must
         .iter()
         .map(|mark| MarkReport {
@@ -277,6 +281,7 @@ fn lane_report(
         name: job.name().to_owned(),
         system: job.system().to_owned(),
         swarm: job.is_swarm(),
+        explore: job.strategy(),
         first_seed: lane.seeds.start,
         runs: tally.runs,
         events: tally.events,

@@ -11,6 +11,7 @@ fn lane(name: &str, findings: Vec<FindingReport>) -> LaneReport {
     LaneReport {
         name: name.into(),
         system: "log".into(),
+        explore: crate::explore::Strategy::Plain,
         swarm: true,
         first_seed: 1,
         runs: 1000,

@@ -12,7 +12,7 @@ use std::{fmt::Write, path::Path};
 pub(super) fn repro(job: &dyn Job, seed: u64, plan: Option<&Path>) -> String {
     let run = match plan {
         Some(plan) => plan.display().to_string(),
-        None if job.is_swarm() => format!("{seed} --system {}", job.system()),
+        None if job.is_swarm() => format!("{seed} --system {}{}", job.system(), job.strategy().flag()),
         None => format!("{} --seed {seed}", job.name()),
     };
     let mutant = mutants::which().map_or_else(String::new, |name| format!(" --mutant {name}"));

@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     engine::{self, Engine, Finished, Limits, Watch},
+    explore::Strategy,
     minimise,
     picture::{Camera, Frame, Recording},
     plan::{self, Rooted},
@@ -38,6 +39,11 @@ pub trait Job: Send + Sync {
 
     /// Whether each seed draws a plan of its own.
     fn is_swarm(&self) -> bool;
+
+    /// How it explores, if each seed draws a plan of its own.
+    fn strategy(&self) -> Strategy {
+        Strategy::Plain
+    }
 
     /// The promise that its runs must break, where that is what it is about.
     fn must_break(&self) -> Option<&str>;
@@ -143,12 +149,20 @@ pub struct Replay {
 pub type Smaller = (minimise::Shrunk, Violation);
 
 /// Plans drawn from seeds.
-pub struct SwarmJob<S>(PhantomData<fn() -> S>);
+pub struct SwarmJob<S> {
+    strategy: Strategy,
+    system: PhantomData<fn() -> S>,
+}
 
 impl<S> SwarmJob<S> {
     /// Plans for a system.
     pub fn new() -> SwarmJob<S> {
-        SwarmJob(PhantomData)
+        SwarmJob::exploring(Strategy::default())
+    }
+
+    /// Plans for a system, by another strategy.
+    pub fn exploring(strategy: Strategy) -> SwarmJob<S> {
+        SwarmJob { strategy, system: PhantomData }
     }
 }
 
@@ -167,6 +181,9 @@ impl<S: System> Job for SwarmJob<S> {
     }
     fn is_swarm(&self) -> bool {
         true
+    }
+    fn strategy(&self) -> Strategy {
+        self.strategy
     }
     fn must_break(&self) -> Option<&str> {
         None
@@ -187,11 +204,11 @@ impl<S: System> Job for SwarmJob<S> {
         Some(Box::new(ScenarioJob::<S>::read(name, text).ok()?))
     }
     fn worker(&self) -> Box<dyn Worker + '_> {
-        Box::new(Runner::<S>::new(Plan::Drawn, Kind::Loop))
+        Box::new(Runner::<S>::new(Plan::Drawn(self.strategy), Kind::Loop))
     }
     fn worker_in(&self, engine: Kind) -> Result<Box<dyn Worker + '_>, String> {
         support::refuse_swarm(engine)?;
-        Ok(Box::new(Runner::<S>::new(Plan::Drawn, engine)))
+        Ok(Box::new(Runner::<S>::new(Plan::Drawn(self.strategy), engine)))
     }
 }
 
@@ -268,7 +285,7 @@ impl<S: System> Job for ScenarioJob<S> {
 
 /// Where plans come from.
 enum Plan<P: Protocol> {
-    Drawn,
+    Drawn(Strategy),
     /// The same for every seed.
     Written(Box<Result<scenario::Loaded<P>, String>>),
 }
@@ -313,13 +330,20 @@ impl<S: System> Runner<S> {
         let with = self.limits;
         let limits =
             |protocol: &S::Protocol| Limits { down_at_once: S::allowed(protocol).down_at_once, ..with };
-        if let Plan::Written(written) = &self.plan {
-            let (protocol, scenario) = (**written).as_ref().map_err(Clone::clone)?;
-            let limits = limits(protocol);
-            let prepared = Prepared { protocol: protocol.clone(), plan: Rooted::new(scenario, seed), limits };
-            return Ok(then(&mut self.engine, prepared));
+        let strategy = match &self.plan {
+            Plan::Drawn(strategy) => *strategy,
+            Plan::Written(written) => {
+                let (protocol, scenario) = (**written).as_ref().map_err(Clone::clone)?;
+                let limits = limits(protocol);
+                let prepared =
+                    Prepared { protocol: protocol.clone(), plan: Rooted::new(scenario, seed), limits };
+                return Ok(then(&mut self.engine, prepared));
+            }
+        };
+        let mut drawn = plan::draw::<S>(seed)?;
+        if strategy == Strategy::Pct {
+            plan::prioritise(&mut drawn.scenario);
         }
-        let drawn = plan::draw::<S>(seed)?;
         let limits = limits(&drawn.protocol);
         let plan = Rooted::new(&drawn.scenario, seed);
         Ok(then(&mut self.engine, Prepared { protocol: drawn.protocol, plan, limits }))

@@ -29,7 +29,7 @@ pub(super) fn power(
     let args::Measured { by, trials, control, fresh, baseline, write_baseline } = &args.measured;
     // Nobody should learn after two hours that the file is not there.
     let before = baseline.as_deref().map(read).transpose()?;
-    let means = if by.is_empty() { &Means::CHOICE[..] } else { by };
+    let means = if by.is_empty() { &Means::USUAL[..] } else { by };
     let rules = Rules { cpu: args.cpu, trials: *trials, control: *control };
     let systems = context.catalog.all().map(|subject| subject.name());
     let systems: Vec<&str> = systems.filter(|name| wanted.iter().any(|one| one.of == *name)).collect();
@@ -102,7 +102,7 @@ fn under(context: &Context<'_>, program: &Path, cpu: Duration) -> Result<Under, 
 
 /// What is left out, for whoever reads the result alone.
 fn not_measured(means: &[Means]) -> Vec<String> {
-    let left_out = Means::CHOICE.into_iter().filter(|one| !means.contains(one));
+    let left_out = Means::USUAL.into_iter().filter(|one| !means.contains(one));
     let left_out = left_out.map(|means| format!("{}: not asked for", means.name()));
     let real = "real processes and files: a run takes seconds, and it draws nothing".to_owned();
     left_out.chain([real]).collect()
