@@ -39,6 +39,7 @@
 pub mod api;
 mod config;
 pub mod failure;
+pub mod mutants;
 mod send;
 mod session;
 mod settle;
@@ -50,10 +51,12 @@ pub mod wire;
 pub use api::{Action, Event, Input, Message, StreamId, Ticket, Timer};
 pub use config::{Config, ConfigError};
 pub use failure::Failure;
+pub use mutants::Mutant;
 
 use crate::{Clock, Machine, Mark};
 use alloc::{collections::VecDeque, sync::Arc, vec::Vec};
 use api::{End, Refusal, Report};
+use mutants::mutant;
 use settle::Flush;
 use window::{Entry, Window};
 use wire::Codec;
@@ -213,6 +216,10 @@ impl Writer {
             Ok(()) => {
                 self.numbers.manual = Some(message.seq_no.is_some());
                 self.numbers.given = message.seq_no.unwrap_or(0);
+                if mutant!(WriteDuringFlushLost) && !self.flushes.is_empty() {
+                    self.numbers.highest = self.numbers.highest.map(|highest| highest + 1);
+                    return;
+                }
                 let wanted = message.seq_no;
                 let payload = message.payload(clock.wall);
                 self.window.push(Entry { ticket, payload, wanted, sent: None, earlier: false });

@@ -6,6 +6,7 @@ use super::{
     api::{Acknowledged, End, Outcome},
     failure::{Breach, Fence},
     mark,
+    mutants::mutant,
     window::Entry,
     wire::{Ack, AckStatus, FromClient, MAX_SEQ_NO},
 };
@@ -145,12 +146,12 @@ impl Writer {
             return Err(Failure::Protocol(Breach::AckOfNothing { got }));
         };
         let expected = entry.sent.unwrap_or(0);
-        if got != expected {
+        if got != expected && !mutant!(AcksCounted) {
             return Err(Failure::Protocol(Breach::AckOutOfOrder { got, expected }));
         }
         match ack.status {
             AckStatus::Written { offset } => Ok(Outcome::Written { offset }),
-            AckStatus::Skipped if entry.earlier => Ok(Outcome::Confirmed),
+            AckStatus::Skipped if entry.earlier || mutant!(SkippedIsSuccess) => Ok(Outcome::Confirmed),
             AckStatus::Skipped => Err(Failure::ProducerFenced(Fence::Taken(got))),
             AckStatus::WrittenInTx => Err(Failure::Protocol(Breach::AckInTransaction { got })),
         }
@@ -160,6 +161,7 @@ impl Writer {
     fn set_timers(&mut self, out: &mut Out) {
         let waits = self.is_ready() && self.window.waiting() > 0;
         match self.batch {
+            Batch::Idle if waits && mutant!(FlushTimerFiresOnce) && self.numbers.acknowledged > 0 => {}
             Batch::Idle if waits => {
                 self.batch = Batch::Armed;
                 out.push(Action::Arm(Timer::Batch, Window::exactly(self.config.batch_wait)));

@@ -6,6 +6,7 @@ use super::{
     api::{End, Outcome},
     failure::{Breach, Fence, GrpcStatus},
     mark,
+    mutants::mutant,
     wire::{FromClient, FromServer, MAX_SEQ_NO, Session},
 };
 use crate::Window;
@@ -117,6 +118,10 @@ impl Writer {
         if !self.closers.is_empty() {
             mark(out, "close outlived a session");
         }
+        if mutant!(IntentForgottenOnLoss) {
+            self.flushes.clear();
+            self.closers.clear();
+        }
         self.phase = Phase::Waiting;
         let window = self.config.retry_window(self.losses);
         self.losses = (self.losses + 1).min(self.config.most_losses());
@@ -146,7 +151,12 @@ impl Writer {
     pub(super) fn fired(&mut self, timer: Timer, out: &mut Out) {
         match (timer, self.phase) {
             (Timer::Start, Phase::Opening(_) | Phase::Greeting(_)) => self.lose(Failure::StartTimeout, out),
-            (Timer::Retry, Phase::Waiting) => self.open(out),
+            (Timer::Retry, Phase::Waiting) => {
+                if mutant!(AttemptsReset) {
+                    self.losses = 0;
+                }
+                self.open(out);
+            }
             (Timer::Batch, Phase::Ready(_)) if self.batch == Batch::Armed => self.batch = Batch::Due,
             (Timer::Ack, Phase::Ready(_)) if self.watched => {
                 mark(out, "no acknowledgement in time");

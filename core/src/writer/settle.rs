@@ -4,6 +4,7 @@
 use super::{
     Action, Event, Out, Phase, Ticket, Timer, Writer,
     api::{End, Refusal, Report, Undelivered},
+    mutants::mutant,
 };
 use crate::Window;
 use alloc::{sync::Arc, vec::Vec};
@@ -24,6 +25,9 @@ impl Writer {
             None if self.window.is_empty() => Event::Flushed(ticket, Ok(())),
             None if self.flushes.len() >= limit as usize => {
                 Event::Refused(ticket, Refusal::TooManyWait { limit })
+            }
+            None if mutant!(FlushAnsweredWhenSent) && self.window.waiting() == 0 => {
+                Event::Flushed(ticket, Ok(()))
             }
             None => return self.flushes.push_back(Flush { ticket, left: self.window.len() }),
         };
@@ -78,7 +82,11 @@ impl Writer {
         for flush in core::mem::take(&mut self.flushes) {
             out.push(Action::Tell(Event::Flushed(flush.ticket, Err(end.clone()))));
         }
-        let report = Report { end: end.clone(), undelivered };
+        let report = if mutant!(CloseTimeoutIsSuccess) && end == End::CloseTimeout {
+            Report { end: End::Closed, undelivered: Arc::default() }
+        } else {
+            Report { end: end.clone(), undelivered }
+        };
         let closers: Vec<Ticket> = core::mem::take(&mut self.closers);
         out.extend(closers.into_iter().map(|ticket| Action::Tell(Event::Closed(ticket, report.clone()))));
         self.report = Some(report);

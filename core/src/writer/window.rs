@@ -8,6 +8,7 @@
 
 use super::{
     api::{MESSAGE_COST, Ticket, Undelivered},
+    mutants::mutant,
     wire::{Codec, Numbered, Payload},
 };
 use alloc::{collections::VecDeque, vec::Vec};
@@ -120,7 +121,8 @@ impl Window {
         while let Some(entry) = self.entries.get_mut(self.in_flight) {
             let more = entry.bytes();
             let fits = batch.is_empty() || bytes + more <= most_bytes;
-            if batch.len() >= most || !fits || entry.payload.codec != codec {
+            let other_codec = entry.payload.codec != codec && !mutant!(CodecDeclaredNotApplied);
+            if batch.len() >= most || !fits || other_codec {
                 break;
             }
             let Some(seq_no) = entry.sent.or_else(|| number(entry)) else { break };
@@ -137,6 +139,9 @@ impl Window {
     pub(super) fn lost(&mut self) {
         for entry in self.entries.iter_mut().take(self.in_flight) {
             entry.earlier = true;
+            if mutant!(ReconnectRenumbers) {
+                entry.sent = None;
+            }
             self.waiting_bytes += entry.bytes();
         }
         self.in_flight = 0;

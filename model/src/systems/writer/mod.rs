@@ -17,7 +17,7 @@ pub use protocol::Ghost;
 use crate::{
     scenario::Header,
     spec::publish::PROMISES,
-    system::{Allowed, NamedScope, Numbering, Problem, Promise, System, Verb, Word},
+    system::{Allowed, Mutant, NamedScope, Numbering, Problem, Promise, System, Verb, Word},
     world::{ChoiceOf, Key, Time},
 };
 use client::Client;
@@ -124,6 +124,13 @@ impl System for WriterSystem {
 
     fn marks() -> &'static [&'static str] {
         writer::MARKS
+    }
+
+    fn mutants() -> Vec<Mutant> {
+        writer::Mutant::ALL
+            .iter()
+            .map(|mutant| Mutant { about: mutant.about(), activate: mutant.switch_on() })
+            .collect()
     }
 
     fn scopes() -> Vec<NamedScope<Topic>> {

@@ -1,0 +1,35 @@
+//! The writer's known bugs, each from a client in the field.
+
+crate::mutants! {
+    /// A bug of the topic writer that a harness must catch.
+    pub enum Mutant {
+        /// BUGS-S26: the timer of requests that are not full works once; later messages stay in the buffer for ever.
+        FlushTimerFiresOnce => "writes-answered",
+        /// BUGS-S27: a message that is written during a flush takes a number and is lost.
+        WriteDuringFlushLost => "writes-answered",
+        /// BUGS-S28: a lost session forgets that somebody flushes or closes.
+        IntentForgottenOnLoss => "flush-and-close-settle",
+        /// BUGS-S29: a close that times out calls itself a success.
+        CloseTimeoutIsSuccess => "close-reports-losses",
+        /// BUGS-S30: attempts are counted from 0 with each retry, so that waits never grow.
+        AttemptsReset => "retries-are-spaced",
+        /// BUGS-S31: messages in flight get new numbers when a session is lost, although they may be stored.
+        ReconnectRenumbers => "stored-once",
+        /// BUGS-S32, BUGS-C3: the window advances by the number of acknowledgements, whatever they name.
+        AcksCounted => "acked-is-stored",
+        /// BUGS-S33: a number that was taken by another writer is a success.
+        SkippedIsSuccess => "acked-is-stored",
+        /// BUGS-S34: a request declares a codec in which not all of its payloads are encoded.
+        CodecDeclaredNotApplied => "content-as-written",
+        /// BUGS-C6: a flush is answered once everything before it is sent (ydb-rs-sdk PR 386 review).
+        FlushAnsweredWhenSent => "flush-is-a-barrier",
+    }
+}
+
+/// Whether a known bug of the writer is switched on.
+macro_rules! mutant {
+    ($name:ident) => {
+        $crate::mutant_in!($crate::writer::mutants::Mutant, $name)
+    };
+}
+pub(crate) use mutant;
