@@ -93,7 +93,7 @@ pub enum DiskOp {
         /// The new name.
         to: Path,
     },
-    /// Removes a file's name and, with it, the file.
+    /// Removes a file's name and, with it, the file; or a folder that is empty, else [`DiskError::Invalid`].
     Remove(Path),
     /// Lists a folder, sorted by name. Answered by [`DiskOk::Listing`].
     List(Path),

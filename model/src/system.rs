@@ -3,10 +3,10 @@
 //! the engines knows a system by name.
 
 use crate::{
-    scenario::Header,
+    scenario::{Header, OpKind},
     world::{
         Budget, Choice, ChoiceOf, Key, Protocol, Req, Resource, Resp, Scope, Script, Seen, Time, Violation,
-        disk::{Damage, Image},
+        disk::{Damage, Image, Outcome},
     },
 };
 use bytes::Bytes;
@@ -260,6 +260,12 @@ pub trait System: Send + Sync + 'static {
     /// Damage to a medium that the cluster must mend or refuse clearly, drawn from a key: names of files are the
     /// system's own. None where damage is not within the fault budget.
     fn draw_damage(_protocol: &Self::Protocol, _key: Key) -> Option<(NodeId, Damage)> {
+        None
+    }
+
+    /// How a disk operation may end that names files of the system's own, within the fault budget, drawn from a key: the
+    /// next one of this kind ends so, if it can.
+    fn draw_outcome(_protocol: &Self::Protocol, _key: Key) -> Option<(NodeId, OpKind, Outcome)> {
         None
     }
 

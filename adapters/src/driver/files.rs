@@ -196,7 +196,8 @@ impl Files {
     fn remove(&mut self, path: &Path) -> io::Result<DiskOk> {
         let full = self.handles.full(path)?;
         if fs::symlink_metadata(&full)?.is_dir() {
-            return Err(io::ErrorKind::IsADirectory.into());
+            fs::remove_dir(full)?;
+            return Ok(DiskOk::Done);
         }
         fs::remove_file(full)?;
         self.handles.forget(path);

@@ -161,6 +161,10 @@ impl<S: System> Draft<'_, S> {
         if self.dice.one_in(2) {
             self.last_crash();
         }
+        // One at most: a machine looks twice at what looks damaged, and not for ever.
+        if self.allowed.disk_errors && self.dice.one_in(4) {
+            self.outcome();
+        }
     }
 
     /// Does something one time, or, more rarely, up to `most` times.
@@ -365,6 +369,13 @@ impl<S: System> Draft<'_, S> {
         let (at, key) = (self.moment(), self.dice.key());
         if let Some((node, damage)) = S::draw_damage(self.protocol, key) {
             self.add(at, Choice::Damage(node, damage));
+        }
+    }
+
+    fn outcome(&mut self) {
+        let (at, key) = (self.moment(), self.dice.key());
+        if let Some((node, kind, outcome)) = S::draw_outcome(self.protocol, key) {
+            self.entries.push(Entry { at, what: Planned::Next(node, kind, outcome) });
         }
     }
 

@@ -61,6 +61,8 @@ struct Scan {
     segment: u64,
     segments: u32,
     walk: Walk,
+    /// Where something looked damaged and is read once more: a read may have gone astray.
+    doubted: Option<(u64, u64)>,
 }
 
 /// Reads on their way.
@@ -215,7 +217,8 @@ impl Reader {
             return out.push(Action::ScanDone { token, result });
         }
         let walk = Walk::Head(Pull::new(0, 0, 0));
-        self.scan = Some(Scan { token, upto: writer.durable(), next: 0, segment: 0, segments: 0, walk });
+        let upto = writer.durable();
+        self.scan = Some(Scan { token, upto, next: 0, segment: 0, segments: 0, walk, doubted: None });
         self.turn(config, writer, None, out);
     }
 
@@ -314,6 +317,13 @@ impl Scan {
                 header.number == number && header.first == kept.first && header.first == self.next
             });
             let Some((header, digest)) = fits else {
+                if self.doubted != Some((number, 0)) {
+                    self.doubted = Some((number, 0));
+                    let pull = Pull::new(number, 0, HEADER_LEN as u64);
+                    let op = pull.want(config);
+                    self.walk = Walk::Head(pull);
+                    return Ok(op);
+                }
                 return Err(damaged(config, number, 0, "the segment's header is damaged"));
             };
             self.walk = Walk::Groups(Cursor::new(&header, digest, limit(writer, number, kept)));
@@ -341,6 +351,11 @@ impl Scan {
                 }
                 Found::Seal(_) | Found::Bad(_) => {
                     let offset = cursor.here.offset;
+                    if self.doubted != Some((self.segment, offset)) {
+                        self.doubted = Some((self.segment, offset));
+                        cursor.look_again();
+                        return Ok(Some(cursor.want(config)));
+                    }
                     return Err(damaged(config, self.segment, offset, "the group fails its checksum"));
                 }
             }

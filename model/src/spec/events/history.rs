@@ -179,6 +179,9 @@ impl History {
     /// The store's process has ended. With the power went what was merely written.
     pub fn crashed(&mut self, power: bool) {
         self.subscriptions.clear();
+        if self.beyond {
+            self.doubt();
+        }
         if !power {
             return;
         }
@@ -187,8 +190,24 @@ impl History {
             self.cursors.clear();
         }
         let written = self.facts.iter().filter(|(_, facts)| facts.firm == Firm::Written);
-        let lost: BTreeSet<u64> = written.map(|(position, _)| *position).collect();
-        for position in &lost {
+        self.uncertain(&written.map(|(position, _)| *position).collect());
+    }
+
+    /// Where the disk was damaged, the last commit group may be gone: nothing on it says that the group was ever
+    /// durable, so that no store can tell it from a torn one. Groups are acknowledged as a whole: the last one begins
+    /// behind everything that was acknowledged before it was.
+    fn doubt(&mut self) {
+        let acked = |facts: &&Facts| facts.firm == Firm::Acked;
+        let Some(last) = self.facts.values().rev().find(acked).map(|facts| facts.seen.0.step) else { return };
+        let before = self.facts.iter().rev().find(|(_, facts)| acked(facts) && facts.seen.0.step < last);
+        let from = before.map_or(0, |(position, _)| position + 1);
+        self.cursors.clear();
+        self.uncertain(&self.facts.range(from..).map(|(position, _)| *position).collect());
+    }
+
+    /// Forgets what is known of positions: it may be there or not.
+    fn uncertain(&mut self, lost: &BTreeSet<u64>) {
+        for position in lost {
             if let Some(facts) = self.facts.remove(position) {
                 // What follows may be another event: the chain is followed anew.
                 self.tails.remove(&facts.entity);
@@ -214,6 +233,8 @@ impl History {
     /// not.
     pub fn damaged(&mut self) {
         self.beyond = true;
+        // It may be recovering at this moment.
+        self.doubt();
     }
 
     /// A call was answered.

@@ -201,6 +201,9 @@ pub(super) fn draw(key: Key) -> Header {
     if key.chance(25, 200_000) {
         settings.push(("reserve", one(26, &["2KiB", "16KiB"]).into()));
     }
+    if key.chance(27, 100_000) {
+        settings.push(("folder", "orders".into()));
+    }
     let settings: Vec<(&str, &str)> = settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
     super::header(1 + key.below(0, 4) as u16, &settings)
 }

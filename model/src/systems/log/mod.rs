@@ -16,13 +16,16 @@ pub use protocol::{Ghost, Log, STORE};
 use verbs::VERBS;
 
 use crate::{
-    scenario::Header,
+    scenario::{Header, OpKind},
     spec::events::PROMISES,
     system::{
         Allowed, Hosted, HostedVisitor, Mutant, NamedScope, Numbering, Problem, Promise, RecordedVisitor,
         System, Verb, Word,
     },
-    world::{ChoiceOf, Key, Time},
+    world::{
+        ChoiceOf, Key, Time,
+        disk::{Damage, Outcome},
+    },
 };
 use onceward_core::{
     CallId, Dur, NodeId,
@@ -69,6 +72,14 @@ impl System for LogSystem {
 
     fn allowed(_protocol: &Log) -> Allowed {
         Allowed::default()
+    }
+
+    fn draw_damage(protocol: &Log, key: Key) -> Option<(NodeId, Damage)> {
+        workload::damage(&protocol.configs[0], key).map(|damage| (STORE, damage))
+    }
+
+    fn draw_outcome(protocol: &Log, key: Key) -> Option<(NodeId, OpKind, Outcome)> {
+        Some((STORE, OpKind::Read, workload::astray(&protocol.configs[0], key)))
     }
 
     fn promises() -> &'static [Promise] {

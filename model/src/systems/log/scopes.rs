@@ -25,7 +25,7 @@ pub(super) fn all() -> Vec<NamedScope<super::Log>> {
             crashes(0, 2),
             Faults::NONE,
             &[],
-            (47_950, 60_484),
+            (51_488, 64_054),
         ),
         scope(
             "kill-and-power-loss",
@@ -34,7 +34,7 @@ pub(super) fn all() -> Vec<NamedScope<super::Log>> {
             crashes(1, 1),
             Faults::NONE,
             &[],
-            (56_618, 73_116),
+            (61_396, 77_926),
         ),
         scope(
             "kills",
@@ -52,7 +52,7 @@ pub(super) fn all() -> Vec<NamedScope<super::Log>> {
             crashes(0, 1).with(Resource::DiskFault, 1),
             Faults { sync_errors: true, ..Faults::NONE },
             &[],
-            (18_844, 22_057),
+            (20_444, 23_657),
         ),
         scope(
             "failed-write",
@@ -61,7 +61,7 @@ pub(super) fn all() -> Vec<NamedScope<super::Log>> {
             crashes(0, 1).with(Resource::DiskFault, 1),
             Faults { write_errors: true, short_writes: true, ..Faults::NONE },
             &[],
-            (28_054, 32_890),
+            (30_068, 34_904),
         ),
         scope(
             "rolling",
@@ -70,7 +70,7 @@ pub(super) fn all() -> Vec<NamedScope<super::Log>> {
             crashes(0, 1),
             Faults::NONE,
             &[("segment", "300")],
-            (7_342, 8_336),
+            (7_714, 8_708),
         ),
         scope(
             "rivals",

@@ -6,12 +6,18 @@ use super::verbs::event_id;
 use super::{Log, STORE};
 use crate::{
     system::Numbering,
-    world::{Choice, ChoiceOf, Key as Causal, Landed, Time},
+    world::{
+        Choice, ChoiceOf, Key as Causal, Landed, Time,
+        disk::{Damage, Label, Outcome},
+    },
 };
 use bytes::Bytes;
 use onceward_core::{
-    CallId, ClientId, Dur,
-    log::api::{EventId, Expected, Filter, Key, Name, NewEvent, Part, Query, Request},
+    CallId, ClientId, Dur, Path,
+    log::{
+        api::{EventId, Expected, Filter, Key, Name, NewEvent, Part, Promise, Query, Request},
+        store::Config,
+    },
 };
 
 /// Draws about `calls` calls of `clients` clients within `span`, in order of time.
@@ -249,6 +255,36 @@ impl Taste {
             wait: key.chance(64, 200_000).then(|| key.log_uniform(65, Dur::micros(1), Dur::millis(20))),
         }
     }
+}
+
+/// Damage to one of the first segments: a bit that rots, or a sector that cannot be read any more. Only where the store
+/// acknowledges what is durable: what a weaker policy may lose with the last groups is not kept book of.
+pub(super) fn damage(config: &Config, key: Causal) -> Option<Damage> {
+    if config.promise != Promise::Durable || !key.chance(80, 400_000) {
+        return None;
+    }
+    let file = segment(config, key);
+    let at = key.log_uniform(82, Dur(1), Dur(config.segments.segment_bytes)).0;
+    Some(if key.chance(83, 700_000) {
+        Damage::Rot { file, at, mask: 1 << key.below(84, 8) }
+    } else {
+        Damage::Lose { file, sector: (at / u64::from(config.segments.sector)) as u32 }
+    })
+}
+
+/// A read that the device takes from elsewhere in the file.
+pub(super) fn astray(config: &Config, key: Causal) -> Outcome {
+    let sectors = config.segments.segment_bytes / u64::from(config.segments.sector);
+    let sector = key.log_uniform(82, Dur(1), Dur(sectors.max(1))).0 as u32;
+    Outcome::Misdirected { file: segment(config, key), sector }
+}
+
+/// One of the first segments.
+fn segment(config: &Config, key: Causal) -> Label {
+    let number = key.log_uniform(81, Dur(1), Dur(6)).0 - 1;
+    let name = format!("{number:020}.seg");
+    let folder = config.segments.folder.as_str();
+    Label::new(Path::from(&*if folder.is_empty() { name } else { format!("{folder}/{name}") }))
 }
 
 /// `entity-3` and the like: short, and never refused.

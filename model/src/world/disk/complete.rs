@@ -332,7 +332,14 @@ impl Disk {
                     Err(error) => Err(error),
                 }
             }
-            DiskOp::Remove(path) => self.file(path).map(|_| ()),
+            DiskOp::Remove(path) => match self.node(path)? {
+                Node::File(_) => Ok(()),
+                Node::Folder if path.as_str().is_empty() => Err(DiskError::Invalid),
+                Node::Folder if self.names.cache.keys().any(|name| is_in(name, path)) => {
+                    Err(DiskError::Invalid)
+                }
+                Node::Folder => Ok(()),
+            },
             _ => Ok(()),
         }
     }

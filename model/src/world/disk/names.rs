@@ -61,7 +61,19 @@ impl What {
     }
 
     fn meets(&self, other: &What) -> bool {
-        other.touches(self.name()) || matches!(self, What::Rename { from, .. } if other.touches(from))
+        other.touches(self.name())
+            || matches!(self, What::Rename { from, .. } if other.touches(from))
+            || self.empties(other)
+            || other.empties(self)
+    }
+
+    /// Whether the other is of a name below the folder that this one removes: a folder goes when it is empty.
+    fn empties(&self, other: &What) -> bool {
+        let What::Remove(folder) = self else { return false };
+        let below = |name: &Path| {
+            name.as_str().strip_prefix(folder.as_str()).is_some_and(|rest| rest.starts_with('/'))
+        };
+        below(other.name()) || matches!(other, What::Rename { from, .. } if below(from))
     }
 
     fn apply(&self, tree: &mut Tree) {

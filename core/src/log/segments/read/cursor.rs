@@ -117,6 +117,12 @@ impl Cursor {
         self.parts.push(data);
     }
 
+    /// Reads what stands here anew.
+    pub(in super::super) fn look_again(&mut self) {
+        self.parts.clear();
+        (self.have, self.need) = (0, 0);
+    }
+
     /// The first `need` bytes in one piece, if they are there.
     fn front(&mut self, need: u64) -> Option<Bytes> {
         self.need = need;

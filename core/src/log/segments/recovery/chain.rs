@@ -26,7 +26,11 @@ impl Recovery {
     pub(super) fn head(&mut self, config: &Config, mut pull: Pull) -> Result<Step, Damage> {
         let number = pull.segment;
         let len = self.files.get(&number).copied().unwrap_or(0);
-        let (header, digest) = match SegmentHeader::decode(&pull.bytes()) {
+        let found = SegmentHeader::decode(&pull.bytes());
+        if !matches!(&found, Ok((header, _)) if header.number == number) && self.doubts(number, 0) {
+            return Ok(Step::Head(Pull::new(number, 0, len.min(HEADER_LEN as u64))));
+        }
+        let (header, digest) = match found {
             Ok(found) => found,
             Err(BadHeader::Version(version)) => return Err(unknown_version(config, number, version)),
             Err(BadHeader::Broken) => return Ok(Step::Judge(Probe::new(number, 0, len), 0)),
@@ -57,6 +61,10 @@ impl Recovery {
                 }
                 _ => {
                     let from = cursor.here.offset;
+                    if self.doubts(link.header.number, from) {
+                        cursor.look_again();
+                        return Ok(Step::Carried(link, cursor));
+                    }
                     return Ok(Step::Judge(Probe::new(link.header.number, from, link.len), from));
                 }
             }
@@ -101,7 +109,18 @@ impl Recovery {
         }
     }
 
-    pub(super) fn walked(&mut self, config: &Config, mut pull: Pull) -> Result<Step, Damage> {
+    pub(super) fn walked(&mut self, config: &Config, pull: Pull) -> Result<Step, Damage> {
+        let number = pull.segment;
+        match self.walk(config, pull) {
+            Err(_) if self.doubts(number, 0) => {
+                let len = self.files.get(&number).copied().unwrap_or(0);
+                Ok(Step::Walk(Pull::new(number, 0, len.min(HEADER_LEN as u64))))
+            }
+            walked => walked,
+        }
+    }
+
+    fn walk(&mut self, config: &Config, mut pull: Pull) -> Result<Step, Damage> {
         let number = pull.segment;
         let Some(len) = self.files.get(&number).copied() else {
             return Err(damage(config, number, 0, "the segment is missing, its successor names it"));

@@ -13,8 +13,10 @@
 //!   intact one shows that the segment must exist; groups of kind *carried* show nothing, and a segment whose
 //!   carried groups are not all intact never began.
 //! - Nothing that is merely readable is durable: after a kill it may be in the cache only.
+//! - A folder with anything in it has a durable name: nothing is put into it before.
 //!
-//! Reading goes chunk by chunk, each byte once, apart from a second look at the carried groups and at a broken tail.
+//! Reading goes chunk by chunk, each byte once, apart from a second look at the carried groups and at a broken tail. What
+//! looks damaged is read once more before anything follows from it: a device may have read from elsewhere.
 
 mod chain;
 mod replay;
@@ -59,9 +61,12 @@ struct Link {
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 enum Step {
+    List,
+    /// An empty folder is no proof that its name is durable: the sync may have failed in an earlier life, and then no
+    /// later one makes up for it. It is made anew.
+    Unmake,
     Folder,
     FolderName,
-    List,
     /// Reads the header of the highest segment that is not ruled out.
     Head(Pull),
     /// Checks that its carried groups are there.
@@ -88,6 +93,8 @@ pub(super) struct Recovery {
     /// How often the current operation has failed.
     tries: u32,
     waiting: bool,
+    /// Where something looked damaged and is read once more: segment and offset.
+    doubted: Option<(u64, u64)>,
     /// Files by number, with their lengths.
     files: BTreeMap<u64, u64>,
     /// Segments that never began.
@@ -111,9 +118,10 @@ pub(super) struct Recovery {
 impl Recovery {
     pub(super) fn new() -> Recovery {
         Recovery {
-            step: Step::Folder,
+            step: Step::List,
             tries: 0,
             waiting: false,
+            doubted: None,
             files: BTreeMap::new(),
             torn: Vec::new(),
             chain: Vec::new(),
@@ -145,8 +153,17 @@ impl Recovery {
             (Step::List, Ok(DiskOk::Listing(entries))) => {
                 return self.after(config, Bytes::new(), entries, out);
             }
-            (Step::Folder | Step::FolderName, Ok(_)) => {
+            (Step::List, Err(DiskError::NotFound)) if config.folder != Path::root() => {
+                self.step = Step::Folder;
+                return self.ask(config, out);
+            }
+            (Step::Unmake, Err(DiskError::NotFound))
+            | (Step::Unmake | Step::Folder | Step::FolderName, Ok(_)) => {
                 return self.after(config, Bytes::new(), Vec::new(), out);
+            }
+            (Step::FolderName, Err(cause)) => {
+                self.step = Step::Unmake;
+                cause
             }
             (_, Ok(DiskOk::Read(data))) if !data.is_empty() => {
                 return self.after(config, data, Vec::new(), out);
@@ -193,6 +210,7 @@ impl Recovery {
     /// The operation that the current step needs; `None`: it needs none.
     fn op(&self, config: &Config) -> Option<DiskOp> {
         match &self.step {
+            Step::Unmake => Some(DiskOp::Remove(config.folder.clone())),
             Step::Folder => Some(DiskOp::CreateDir(config.folder.clone())),
             Step::FolderName => Some(DiskOp::SyncDir(config.folder.parent())),
             Step::List => Some(DiskOp::List(config.folder.clone())),
@@ -209,9 +227,6 @@ impl Recovery {
     }
 
     fn ask(&mut self, config: &Config, out: &mut Vec<Action>) -> Outcome {
-        if matches!(self.step, Step::Folder) && config.folder == Path::root() {
-            self.step = Step::List;
-        }
         if let Some(op) = self.op(config) {
             out.push(Action::Disk(OP_MAIN, op));
         }
@@ -226,12 +241,15 @@ impl Recovery {
         entries: Vec<crate::disk::Entry>,
         out: &mut Vec<Action>,
     ) -> Outcome {
-        self.tries = 0;
+        // Whoever makes a folder over and over gets nowhere.
+        if !matches!(self.step, Step::Unmake | Step::Folder) {
+            self.tries = 0;
+        }
         let outcome = match core::mem::replace(&mut self.step, Step::Finished) {
-            Step::Folder if mutant!(FolderNameNotSynced) => Ok(Step::List),
-            Step::Folder => Ok(Step::FolderName),
-            Step::FolderName => Ok(Step::List),
-            Step::List => Ok(self.listed(config, entries, out)),
+            Step::List if entries.is_empty() && config.folder != Path::root() => Ok(Step::Unmake),
+            Step::Unmake => Ok(Step::Folder),
+            Step::Folder if !mutant!(FolderNameNotSynced) => Ok(Step::FolderName),
+            Step::List | Step::Folder | Step::FolderName => Ok(self.listed(config, entries, out)),
             Step::Head(mut pull) => {
                 pull.feed(data);
                 if pull.want(config).is_some() { Ok(Step::Head(pull)) } else { self.head(config, pull) }
@@ -314,6 +332,11 @@ impl Recovery {
                 step => Ok(step),
             };
         }
+    }
+
+    /// Whether to look at this place once more before something follows from what is wrong there.
+    fn doubts(&mut self, segment: u64, offset: u64) -> bool {
+        self.doubted.replace((segment, offset)) != Some((segment, offset))
     }
 
     /// What the writer starts from.

@@ -145,6 +145,10 @@ impl Recovery {
             let here = cursor.here;
             match (found, next) {
                 (Found::More, _) => return Ok(Step::Replay(index, cursor)),
+                (Found::Bad(Bad::Checksum), _) if self.doubts(number, here.offset) => {
+                    cursor.look_again();
+                    return Ok(Step::Replay(index, cursor));
+                }
                 (Found::Group(group), next) => {
                     for item in &group.items {
                         let (sequence, at) = (item.sequence, item.at);

@@ -171,8 +171,16 @@ impl Disk {
             }
             DiskOp::Rename { .. } => return Err(DiskError::Invalid),
             DiskOp::Remove(path) => {
-                self.open(path)?;
+                let below = |name: &String| name.starts_with(&(path.to_string() + "/"));
+                match self.names.get(path.as_str()) {
+                    None => return Err(DiskError::NotFound),
+                    Some(0) if self.names.keys().any(below) => return Err(DiskError::Invalid),
+                    Some(_) => {}
+                }
                 self.rename(path.as_str(), None);
+            }
+            DiskOp::List(folder) if *folder != Path::root() && !self.names.contains_key(folder.as_str()) => {
+                return Err(DiskError::NotFound);
             }
             DiskOp::List(folder) => {
                 let prefix =

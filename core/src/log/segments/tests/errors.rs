@@ -28,10 +28,10 @@ fn rounds(rig: &mut Rig, fail: usize, fault: Fault) -> usize {
 
 #[test]
 fn each_operation_fails_once() {
-    for settings in [config(), weak(config()), Config { preallocate: true, reserve_bytes: 4096, ..config() }]
-    {
-        // In the root folder: the name of another folder can only be made durable once.
-        let settings = Config { folder: crate::Path::root(), segment_bytes: 600, ..settings };
+    let in_root = Config { folder: crate::Path::root(), ..config() };
+    let reserving = Config { preallocate: true, reserve_bytes: 4096, ..config() };
+    for settings in [config(), in_root, weak(config()), reserving] {
+        let settings = Config { segment_bytes: 600, ..settings };
         for fault in [
             Fault::Error(DiskError::Io),
             Fault::Error(DiskError::NoSpace),

@@ -266,10 +266,7 @@ impl Rig {
     fn start(&mut self, index: usize) -> bool {
         let Some((id, op)) = self.pending.remove(index) else { return false };
         let mut fault = self.fault.and_then(|fault| fault(&op));
-        // A folder's name of which a sync failed cannot be made durable by any operation there is.
-        let folder = matches!(&op, DiskOp::SyncDir(path) if *path != self.config.folder);
         if let Some((dice, odds)) = &mut self.fault_dice
-            && !folder
             && dice.roll(*odds) == 0
         {
             let cause = if dice.roll(2) == 0 { crate::DiskError::Io } else { crate::DiskError::NoSpace };

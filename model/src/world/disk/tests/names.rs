@@ -101,6 +101,34 @@ fn a_failed_sync_of_a_folder_loses_its_names() {
 }
 
 #[test]
+fn a_folder_is_removed_when_it_is_empty_and_takes_along_what_was_in_it() {
+    let mut bench = Bench::new(4);
+    done(&mut bench, [create_dir("d"), create("d/x")]);
+    for refused in ["d", ""] {
+        assert_eq!(bench.run(remove(refused)), Err(DiskError::Invalid), "{refused:?}");
+    }
+    done(
+        &mut bench,
+        [sync_dir(""), sync_dir("d"), remove("d/x"), remove("d"), create_dir("d"), sync_dir("")],
+    );
+    // Nobody has synced the removal of `d/x`; but the folder could not have gone before it.
+    assert_eq!(listings(&bench), all(&["d/"]));
+    assert_eq!(bench.run(remove("e")), Err(DiskError::NotFound));
+}
+
+#[test]
+fn a_folder_whose_name_was_lost_is_made_durable_by_making_it_anew() {
+    let mut bench = Bench::new(4);
+    let failed = Outcome::Fail { error: DiskError::Io, reach: Reach::Nothing };
+    done(&mut bench, [create_dir("d")]);
+    assert_eq!(bench.try_with(sync_dir(""), &failed), Some(Err(DiskError::Io)));
+    done(&mut bench, [create_dir("d"), sync_dir("")]);
+    assert_eq!(listings(&bench), all(&["", "d/"]), "making what is there changes nothing");
+    done(&mut bench, [remove("d"), create_dir("d"), sync_dir("")]);
+    assert_eq!(listings(&bench), all(&["d/"]));
+}
+
+#[test]
 fn a_lie_about_a_folder_is_mended_by_an_honest_sync() {
     let mut bench = Bench::new(4);
     done(&mut bench, [create("a")]);

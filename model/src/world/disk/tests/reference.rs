@@ -97,6 +97,13 @@ impl Plain {
                 let bytes = self.0.files.remove(from).unwrap();
                 self.0.files.insert(to.clone(), bytes);
             }
+            DiskOp::Remove(path) if self.0.folders.contains(path) => {
+                let inside = |name: &Path| name.as_str().starts_with(&format!("{path}/"));
+                if self.0.folders.iter().chain(self.0.files.keys()).any(inside) {
+                    return Err(DiskError::Invalid);
+                }
+                self.0.folders.remove(path);
+            }
             DiskOp::Remove(path) => {
                 self.file(path)?;
                 self.0.files.remove(path);
