@@ -25,6 +25,7 @@ pub(super) const SETTINGS: &[(&str, &str)] = &[
     ("backoff", "the first wait before a new session"),
     ("backoff-max", "the longest"),
     ("fencing", "yes: a new session of a producer ends the older one"),
+    ("disk", "yes: the server keeps what it stores on its disk; no: it must not crash"),
     ("before", "the last number that each producer had used before"),
     ("producers", "own: each writer is a producer; shared: all are the same"),
 ];
@@ -46,7 +47,8 @@ pub(super) fn build(header: &Header) -> Result<Topic, String> {
             other => return Err(unknown("role", other, ["server", "writer", "client"])),
         }
     }
-    let mut topic = Topic { config: small(), writers, clients, fencing: true, shared: false, before: 0 };
+    let mut topic =
+        Topic { config: small(), writers, clients, fencing: true, shared: false, disk: true, before: 0 };
     let config = &mut topic.config;
     for (name, value) in &header.config {
         let wrong = |what: &str| format!("{name}={value}: {what}");
@@ -69,6 +71,7 @@ pub(super) fn build(header: &Header) -> Result<Topic, String> {
             "backoff" => config.backoff = span()?,
             "backoff-max" => config.backoff_max = span()?,
             "fencing" => topic.fencing = one_of(["yes", "no"])?,
+            "disk" => topic.disk = one_of(["yes", "no"])?,
             "before" => topic.before = number()?,
             "producers" => topic.shared = one_of(["shared", "own"])?,
             other => return Err(unknown("setting", other, SETTINGS.iter().map(|(name, _)| *name))),

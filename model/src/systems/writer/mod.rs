@@ -6,6 +6,7 @@ mod config;
 mod protocol;
 mod scopes;
 pub mod server;
+mod store;
 #[cfg(test)]
 mod tests;
 mod verbs;
@@ -48,6 +49,8 @@ pub struct Topic {
     pub fencing: bool,
     /// Whether all writers have one producer id.
     pub shared: bool,
+    /// Whether the server keeps what it stores on its disk; without, it must not crash.
+    pub disk: bool,
     /// The last number that each producer had used before.
     pub before: u32,
 }
@@ -115,7 +118,8 @@ impl System for WriterSystem {
     }
 
     fn allowed(_: &Topic) -> Allowed {
-        Allowed::default()
+        // The server gives up on no disk that fails, and it is not what is tried here.
+        Allowed { disk_errors: false, ..Allowed::default() }
     }
 
     fn promises() -> &'static [Promise] {

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     spec::publish::{Asked, History},
-    world::{End, Event, Protocol, Seen, Side, Violation, World},
+    world::{End, Event, Host, Protocol, Seen, Side, Violation, World},
 };
 use onceward_core::{
     CallId, NodeId,
@@ -102,7 +102,7 @@ impl Protocol for Topic {
 
     fn boot(&self, node: NodeId, _config: u8) -> TopicNode {
         if node == SERVER {
-            return TopicNode::Server(Server::new(self.fencing, self.before.into()));
+            return TopicNode::Server(Server::new(self.fencing, self.disk, self.before.into()));
         }
         let mut config = self.config.clone();
         if !self.shared {
@@ -137,15 +137,20 @@ impl Protocol for Topic {
     fn check(&self, ghost: &Ghost, world: &World<Topic>) -> Result<(), Violation> {
         for (node, host) in world.hosts() {
             match &host.node {
-                Some(TopicNode::Server(server)) => ghost.history.judge(server.stored())?,
-                _ => ghost.history.within(node, self.config.buffer_bytes)?,
+                Some(TopicNode::Server(server)) if server.has_recovered() => {
+                    ghost.history.judge(server.stored())?
+                }
+                None | Some(TopicNode::Server(_)) => {}
+                Some(TopicNode::Client(_)) => ghost.history.within(node, self.config.buffer_bytes)?,
             }
         }
         if is_still(world) { ghost.history.unanswered() } else { Ok(()) }
     }
 
     fn settled(&self, ghost: &Ghost, world: &World<Topic>) -> bool {
-        ghost.history.is_settled() && world.hosts().all(|(_, host)| host.runs())
+        let serves = |node: &TopicNode| !matches!(node, TopicNode::Server(server) if !server.serves());
+        let up = |host: &Host<TopicNode>| host.runs() && host.node.as_ref().is_some_and(serves);
+        ghost.history.is_settled() && world.hosts().all(|(_, host)| up(host))
     }
 
     fn healed(&self, ghost: &Ghost) -> Result<(), Violation> {
@@ -171,7 +176,8 @@ impl Protocol for Topic {
 
 /// Whether nothing can happen any more of itself: no timer is armed, nothing is under way, and every process runs.
 fn is_still(world: &World<Topic>) -> bool {
-    let idle = world.hosts().all(|(_, host)| host.runs() && host.timers().is_empty());
+    let idle =
+        world.hosts().all(|(_, host)| host.runs() && host.timers().is_empty() && host.ops().next().is_none());
     let quiet = world.net().conns().all(|(_, conn)| {
         [Side::Initiator, Side::Acceptor]
             .into_iter()

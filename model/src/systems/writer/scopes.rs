@@ -118,6 +118,30 @@ pub(super) fn all() -> Vec<NamedScope<Topic>> {
             (1_790, 3_939),
         ),
         scope(
+            "power-loss",
+            "two writes at once; the server loses power at any point",
+            (1, &[("disk", "yes")]),
+            vec![vec![write(ONE)], vec![write(ONE)]],
+            fires(2).with(Resource::PowerLoss, 1),
+            (99_777, 282_101),
+        ),
+        scope(
+            "killed",
+            "two writes, one after the other; the writer or the server is killed at any point",
+            (1, &[("disk", "yes"), ("fencing", "no")]),
+            vec![vec![write(ONE), write(ONE)]],
+            fires(2).with(Resource::Kill, 1),
+            (31_201, 89_022),
+        ),
+        scope(
+            "cut",
+            "two writes at once and a flush; a link goes dead in one direction",
+            (1, &[]),
+            vec![vec![write(ONE), (ONE, Request::Flush)], vec![write(ONE)]],
+            fires(3).with(Resource::Cut, 1),
+            (23_980, 73_028),
+        ),
+        scope(
             "room",
             "two writes at once with room for one, a flush, and a fresh token",
             (1, &[("room", "1"), ("token", "10ms")]),
@@ -136,6 +160,7 @@ pub(super) fn all() -> Vec<NamedScope<Topic>> {
     ]
 }
 
+/// A scope; its server keeps what it stores in its memory, unless the scope is about crashes.
 fn scope(
     name: &'static str,
     about: &'static str,
@@ -144,7 +169,9 @@ fn scope(
     budget: Budget,
     pinned: (u64, u64),
 ) -> NamedScope<Topic> {
-    let header = header(writers, scripts.len() as u16, settings);
+    let mut all = vec![("disk", if settings.contains(&("disk", "yes")) { "yes" } else { "no" })];
+    all.extend(settings.iter().filter(|setting| setting.0 != "disk"));
+    let header = header(writers, scripts.len() as u16, &all);
     let protocol = match WriterSystem::build(&header) {
         Ok(protocol) => protocol,
         // The settings are those above; a test builds every scope.
