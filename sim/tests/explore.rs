@@ -9,7 +9,8 @@ use onceward_model::{
     world::{Event, Key, Protocol, Seen, Violation, World},
 };
 use onceward_sim::{
-    explore::Strategy,
+    batch::{self, Lane, Options},
+    explore::{EPISODE, Strategy},
     run::{Job, ScenarioJob, SwarmJob, compare},
 };
 use std::sync::Arc;
@@ -156,4 +157,44 @@ fn runs_with_priorities_are_the_same_in_every_thread_and_from_their_text() {
     }
     let others = (1..=100).filter(|seed| plain.worker().run(*seed).chain != worker.run(*seed).chain).count();
     assert!(others > 90, "{others}");
+}
+
+#[test]
+fn under_guidance_too_a_seed_is_one_run_with_a_text() {
+    for strategy in [Strategy::Guided, Strategy::Mix] {
+        let job = SwarmJob::<ToySystem>::exploring(strategy);
+        let mut worker = job.worker();
+        let outcomes: Vec<_> = (0..240).map(|seed| worker.run(seed)).collect();
+        let drawn = SwarmJob::<ToySystem>::new();
+        let mut others = 0;
+        for seed in [0, 100, 239] {
+            let outcome = &outcomes[seed as usize];
+            assert!(compare(&job, outcome).is_none(), "{seed}");
+            let plan = job.worker().replay(seed, &Default::default()).unwrap().plan;
+            let written = drawn.other("plan", &plan).unwrap();
+            assert_eq!(written.worker().run(written.seed()).chain, outcome.chain, "{plan}");
+        }
+        for outcome in &outcomes {
+            others += u32::from(drawn.worker().run(outcome.seed).chain != outcome.chain);
+        }
+        assert!((100..=240).contains(&others), "{others} of 240 plans are made of others");
+    }
+}
+
+#[test]
+fn neither_threads_nor_shards_change_what_is_learned() {
+    let run = |jobs, shard| {
+        let job = Box::new(SwarmJob::<ToySystem>::exploring(Strategy::Guided));
+        let lanes = [Lane { job, seeds: 0..EPISODE + 60 }];
+        let options = Options { jobs, time: None, shard, twice: false };
+        batch::run(&lanes, &options, &|_| {}).tallies.swap_remove(0)
+    };
+    let whole = run(2, (0, 1));
+    let (one, two) = (run(1, (0, 2)), run(1, (1, 2)));
+    assert_eq!((one.runs, two.runs), (EPISODE, 60));
+    assert_eq!(whole.runs, one.runs + two.runs);
+    assert_eq!(whole.events, one.events + two.events);
+    let mut marks = one.marks.clone();
+    marks.merge(&two.marks);
+    assert_eq!(whole.marks.sorted(), marks.sorted());
 }

@@ -35,7 +35,7 @@ pub struct Options {
     pub jobs: usize,
     /// No run begins after this.
     pub time: Option<Duration>,
-    /// Of so many shards this one (counted from 0): every so-manieth seed of each lane.
+    /// Of so many shards this one (counted from 0): every so-manieth seed of each lane, or every so-manieth lot of seeds that belong together.
     pub shard: (u64, u64),
     /// Whether each seed is run a second time, in a thread of its own.
     pub twice: bool,
@@ -77,7 +77,14 @@ impl Cursor {
             self.lane = (lane + 1) % lanes.len();
             let (from, end) = (self.next[lane], lanes[lane].seeds.end);
             if from < end {
-                let to = end.min(from.saturating_add(CHUNK));
+                let together = lanes[lane].job.together();
+                // All of those that belong together, as far as they are wanted.
+                let last = if together == 1 {
+                    from.saturating_add(CHUNK)
+                } else {
+                    (from / together + 1).saturating_mul(together)
+                };
+                let to = end.min(last);
                 self.next[lane] = if mutant!(SeedCountedTwice) && to < end { to - 1 } else { to };
                 return Some((lane, from..to));
             }
@@ -99,7 +106,8 @@ pub fn run(lanes: &[Lane], options: &Options, watch: &(dyn Fn(Progress) + Sync))
             let job = &*lanes[lane].job;
             let worker = workers[lane].get_or_insert_with(|| job.worker());
             let mut tally = Tally::new(job);
-            for seed in seeds.filter(|seed| seed % options.shard.1 == options.shard.0) {
+            let together = job.together();
+            for seed in seeds.filter(|seed| seed / together % options.shard.1 == options.shard.0) {
                 if is_over() {
                     break;
                 }

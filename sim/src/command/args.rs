@@ -177,7 +177,10 @@ pub(super) struct Run {
     /// The first seed [default: that of the scenario, or 1]
     #[arg(long, value_name = "S")]
     pub(super) seed: Option<u64>,
-    /// How random plans explore: `plain`, chance orders what happens; `pct`, chains of cause and effect have priorities
+    /// How random plans explore: `plain`, chance orders what happens; `pct`, chains of cause and effect have priorities;
+    /// `guided`, plans whose runs have shown something new are kept and changed; `mix`, guided, half of the drawn plans with
+    /// priorities. Under the last two a seed is still one run, but one that depends on the seeds before it, from the last
+    /// multiple of 2048 on: to replay it alone takes a second; the plan that is written down replays at once
     #[arg(long, value_name = "STRATEGY", default_value_t, conflicts_with = "scenarios")]
     pub(super) explore: Strategy,
     /// Switch this known bug on first, as `cargo sim mutants` names it

@@ -46,6 +46,13 @@ pub(super) fn run(context: &mut Context<'_>, args: &args::Run) -> Result<Verdict
         return Ok(verdict);
     }
     let seeds = args.seeds.or(if args.batch.time.is_some() { None } else { Some(RUN_SEEDS) });
+    if args.explore.learns() && args.batch.twice {
+        return Err(Refused(format!(
+            "--twice runs seeds alone, and what a seed stands for under `--explore {}` depends on those before it; \
+             two batches of the same seeds must give the same report",
+            args.explore
+        )));
+    }
     let mut jobs = Vec::new();
     for wanted in &args.scenarios {
         let (name, bytes) = context.place.scenario(wanted)?;

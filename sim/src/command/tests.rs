@@ -191,6 +191,32 @@ fn a_file_that_is_no_list_of_seeds_is_refused_by_its_line() {
     );
 }
 
+#[test]
+fn what_was_learned_is_not_run_twice() {
+    let refused = sim(&["run", "--seeds", "1", "--explore", "guided", "--twice"]).unwrap_err();
+    assert!(refused.contains("depends on those before it"), "{refused}");
+    let refused = sim(&["replay", "7", "--explore", "mix", "--engine", "shell"]).unwrap_err();
+    assert!(refused.contains("is learned in the loop engine"), "{refused}");
+}
+
+#[test]
+fn failing_seeds_of_other_strategies_are_kept_with_them() {
+    let file = file("explored.jsonl");
+    let words = ["run", "--seeds", "150", "--jobs", "1", "--seeds-file", file.to_str().unwrap()];
+    let (verdict, text) = sim(&[&words[..], &["--explore", "guided", "--shrink", "0s"]].concat()).unwrap();
+    assert_eq!(verdict, Verdict::Failed, "{text}");
+    let found = kept(&file);
+    let first = found.0.first().unwrap_or_else(|| panic!("nothing was kept\n{text}"));
+    assert!(first.scenario.is_none() && first.explore == crate::explore::Strategy::Guided, "{first:?}");
+    // What it stands for under another strategy is another run; it is run as it was found.
+    let (verdict, text) = sim(&words).unwrap();
+    assert_eq!(verdict, Verdict::Failed);
+    assert!(
+        text.contains(&format!("✗ known  {}, loose seed {}: still fails", first.promise, first.seed)),
+        "{text}"
+    );
+}
+
 /// Bytes without a pattern, the same each time, after one that names a scope. Most are small: what happens by itself comes
 /// before faults.
 fn noise(seed: u64, len: usize) -> Vec<u8> {

@@ -2,9 +2,21 @@
 //! plan a seed stands for and nothing of how it is run, so that whatever one of them finds is a plan like any other: it has
 //! a text, and replays from it.
 
+mod features;
+mod guided;
+mod mutate;
+mod units;
+
+pub(crate) use features::Scout;
+pub(crate) use guided::Guided;
+
 use onceward_model::scenario::unknown;
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
+
+/// So many seeds share what was learned, where strategies learn. A power of two, and the numbers of an episode's seeds
+/// begin at a multiple of it.
+pub const EPISODE: u64 = 2048;
 
 /// How schedules are explored.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
@@ -15,18 +27,29 @@ pub enum Strategy {
     Plain,
     /// The same plans, in which chains of cause and effect have priorities instead of latencies.
     Pct,
+    /// Most plans are made of those whose runs have shown something new.
+    Guided,
+    /// The same, and half of the plans that are drawn have priorities.
+    Mix,
 }
 
 impl Strategy {
     /// Each of them.
-    pub const ALL: [Strategy; 2] = [Strategy::Plain, Strategy::Pct];
+    pub const ALL: [Strategy; 4] = [Strategy::Plain, Strategy::Pct, Strategy::Guided, Strategy::Mix];
 
     /// Its name on command lines and in tables.
     pub const fn name(self) -> &'static str {
         match self {
             Strategy::Plain => "plain",
             Strategy::Pct => "pct",
+            Strategy::Guided => "guided",
+            Strategy::Mix => "mix",
         }
+    }
+
+    /// Whether what a seed stands for depends on the seeds of its [episode](EPISODE) before it.
+    pub fn learns(self) -> bool {
+        matches!(self, Strategy::Guided | Strategy::Mix)
     }
 
     /// Whether it is what happens unless something else is asked for.

@@ -24,6 +24,8 @@ mod tests;
 
 pub(crate) use nearest::nearest;
 pub use nearest::{Nearest, Parting, Passing};
+pub(crate) use profiles::PARTS;
+pub(crate) use words::numbered;
 
 use crate::run::{Job, Outcome, ScenarioJob, host};
 use judge::{Judge, Of};

@@ -4,7 +4,7 @@
 use onceward_model::scenario::Profile;
 
 /// Takes over one part of another profile.
-pub(super) type Part = fn(&mut Profile, &Profile);
+pub(crate) type Part = fn(&mut Profile, &Profile);
 
 /// Faults that strike at random.
 pub(super) const FAULTS: [Part; 13] = [
@@ -34,6 +34,17 @@ pub(super) const TIMES: [Part; 8] = [
     |p, q| p.network = q.network,
     |p, q| p.disk = q.disk,
 ];
+
+/// All of it.
+pub(crate) const PARTS: [Part; 21] = {
+    let mut all = [FAULTS[0]; 21];
+    let mut at = 0;
+    while at < all.len() {
+        all[at] = if at < FAULTS.len() { FAULTS[at] } else { TIMES[at - FAULTS.len()] };
+        at += 1;
+    }
+    all
+};
 
 /// In how many parts two profiles differ, whatever they are called.
 pub(super) fn differing(a: &Profile, b: &Profile) -> usize {

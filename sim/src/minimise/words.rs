@@ -289,7 +289,7 @@ impl<S: System> Reached<S> {
 }
 
 /// Calls numbered as the text numbers them; what they ask for stays as it is.
-fn numbered<P: onceward_model::world::Protocol>(mut scenario: Scenario<P>) -> Scenario<P> {
+pub(crate) fn numbered<P: onceward_model::world::Protocol>(mut scenario: Scenario<P>) -> Scenario<P> {
     let mut numbering = Numbering::default();
     for entry in &mut scenario.entries {
         if let Planned::Do(Choice::Call(_, call, _)) = &mut entry.what {

@@ -6,28 +6,28 @@ use onceward_model::world::Key;
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 
-pub(super) struct Dice(ChaCha8Rng);
+pub(crate) struct Dice(ChaCha8Rng);
 
 impl Dice {
-    pub(super) fn new(seed: u64) -> Dice {
+    pub(crate) fn new(seed: u64) -> Dice {
         Dice(ChaCha8Rng::seed_from_u64(seed))
     }
 
-    pub(super) fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0.next_u64()
     }
 
     /// A uniform number below `n`; 0 if there is none.
-    pub(super) fn below(&mut self, n: u64) -> u64 {
+    pub(crate) fn below(&mut self, n: u64) -> u64 {
         ((u128::from(self.next()) * u128::from(n)) >> 64) as u64
     }
 
-    pub(super) fn one_in(&mut self, n: u64) -> bool {
+    pub(crate) fn one_in(&mut self, n: u64) -> bool {
         self.below(n) == 0
     }
 
     /// A number between two, both included, uniform on a logarithmic scale. Of a large one, two digits are drawn.
-    pub(super) fn log(&mut self, from: u64, to: u64) -> u64 {
+    pub(crate) fn log(&mut self, from: u64, to: u64) -> u64 {
         // Finer than the numbers themselves, so that small ones are drawn evenly too.
         let scale = 1 << 16;
         let drawn = self.fine(Dur(from * scale), Dur((to + 1) * scale - 1));
@@ -37,7 +37,7 @@ impl Dice {
     }
 
     /// A span between two, both included, uniform on a logarithmic scale, of three digits.
-    pub(super) fn span(&mut self, from: Dur, to: Dur) -> Dur {
+    pub(crate) fn span(&mut self, from: Dur, to: Dur) -> Dur {
         let drawn = self.fine(from, to).0;
         let unit = 10u64.pow(drawn.checked_ilog10().unwrap_or(0).saturating_sub(2));
         Dur((drawn / unit * unit).max(from.0))
@@ -48,7 +48,7 @@ impl Dice {
     }
 
     /// A root for draws that are not this stream's.
-    pub(super) fn key(&mut self) -> Key {
+    pub(crate) fn key(&mut self) -> Key {
         Key::root(self.next(), 0)
     }
 }

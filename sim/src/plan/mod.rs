@@ -5,6 +5,7 @@ mod dice;
 mod priorities;
 mod swarm;
 
+pub(crate) use dice::Dice;
 pub(crate) use priorities::prioritise;
 pub use swarm::{Drawn, draw};
 

@@ -39,7 +39,16 @@ pub fn cells(candidates: &[Candidate], wanted: &[Means], systems: &[&'static str
         let means: &[Means] = match candidate.of {
             DRIVER => &[Means::Shell],
             HARNESS => &[Means::SelfTests],
-            _ => &[Means::Plans, Means::Scenarios, Means::Shell, Means::Check, Means::Sample, Means::Pct],
+            _ => &[
+                Means::Plans,
+                Means::Scenarios,
+                Means::Shell,
+                Means::Check,
+                Means::Sample,
+                Means::Pct,
+                Means::Guided,
+                Means::Mix,
+            ],
         };
         // A sample belongs to random plans; self-tests are quick and there is nothing else for the harness.
         let wants = |means: Means| match means {
@@ -60,7 +69,7 @@ impl Rules {
     /// How many trials a cell has at most.
     pub fn most(&self, means: Means) -> u32 {
         match means {
-            Means::Plans | Means::Pct => self.trials,
+            Means::Plans | Means::Pct | Means::Guided | Means::Mix => self.trials,
             Means::Shell => self.trials.div_ceil(4),
             Means::Control => self.control.div_ceil(CONTROL_SEEDS) as u32,
             Means::ShellControl => self.control.div_ceil(50).div_ceil(SHELL_CONTROL_SEEDS) as u32,

@@ -53,11 +53,15 @@ pub enum Means {
     ShellControl,
     /// Random plans in the loop engine, with priorities.
     Pct,
+    /// Plans in the loop engine, guided by coverage.
+    Guided,
+    /// The same, half of the drawn ones with priorities.
+    Mix,
 }
 
 impl Means {
     /// Each of them.
-    pub const ALL: [Means; 9] = [
+    pub const ALL: [Means; 11] = [
         Means::Plans,
         Means::Scenarios,
         Means::Shell,
@@ -67,11 +71,21 @@ impl Means {
         Means::Control,
         Means::ShellControl,
         Means::Pct,
+        Means::Guided,
+        Means::Mix,
     ];
 
     /// Those that a person may choose; samples and controls go with them.
-    pub const CHOICE: [Means; 6] =
-        [Means::Plans, Means::Scenarios, Means::Shell, Means::Check, Means::SelfTests, Means::Pct];
+    pub const CHOICE: [Means; 8] = [
+        Means::Plans,
+        Means::Scenarios,
+        Means::Shell,
+        Means::Check,
+        Means::SelfTests,
+        Means::Pct,
+        Means::Guided,
+        Means::Mix,
+    ];
 
     /// Those that are chosen if nobody chooses: the other strategies are there to be compared with that of the plans.
     pub const USUAL: [Means; 5] =
@@ -89,6 +103,8 @@ impl Means {
             Means::Control => "control",
             Means::ShellControl => "shell-control",
             Means::Pct => "pct",
+            Means::Guided => "guided",
+            Means::Mix => "mix",
         }
     }
 
@@ -102,6 +118,8 @@ impl Means {
         match self {
             Means::Plans => Some(Strategy::Plain),
             Means::Pct => Some(Strategy::Pct),
+            Means::Guided => Some(Strategy::Guided),
+            Means::Mix => Some(Strategy::Mix),
             _ => None,
         }
     }

@@ -69,7 +69,8 @@ pub fn perform(task: &Task<'_>, out: &mut (dyn Write + Send)) -> Result<(), Stri
             task.written(board);
             Ok(())
         }
-        Means::Plans | Means::Pct | Means::Sample | Means::Control => task.drawn(board, Kind::Loop),
+        Means::Plans | Means::Sample | Means::Control => task.drawn(board, Kind::Loop),
+        Means::Pct | Means::Guided | Means::Mix => task.drawn(board, Kind::Loop),
         Means::Shell | Means::ShellControl => task.drawn(board, Kind::Shell),
     })
 }
@@ -104,7 +105,9 @@ impl Task<'_> {
         for job in &jobs {
             workers.push((&**job, job.worker_in(kind)?));
         }
-        for seed in self.first.. {
+        // Whoever goes on behind a run that did not come back must not come to it again.
+        let together = jobs.iter().map(|job| job.together()).max().unwrap_or(1);
+        for seed in self.first.next_multiple_of(together).. {
             for (job, worker) in &mut workers {
                 let shown = self.run(board, &mut **worker, *job, seed, seed);
                 if shown && self.means.is_random() {

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     engine::{self, Engine, Finished, Limits, Watch},
-    explore::Strategy,
+    explore::{EPISODE, Guided, Scout, Strategy},
     minimise,
     picture::{Camera, Frame, Recording},
     plan::{self, Rooted},
@@ -43,6 +43,12 @@ pub trait Job: Send + Sync {
     /// How it explores, if each seed draws a plan of its own.
     fn strategy(&self) -> Strategy {
         Strategy::Plain
+    }
+
+    /// How many seeds belong together, from each multiple of that number on: what one of them stands for depends on those
+    /// before it, so that one worker had better run them all, in order.
+    fn together(&self) -> u64 {
+        if self.strategy().learns() { EPISODE } else { 1 }
     }
 
     /// The promise that its runs must break, where that is what it is about.
@@ -204,11 +210,18 @@ impl<S: System> Job for SwarmJob<S> {
         Some(Box::new(ScenarioJob::<S>::read(name, text).ok()?))
     }
     fn worker(&self) -> Box<dyn Worker + '_> {
-        Box::new(Runner::<S>::new(Plan::Drawn(self.strategy), Kind::Loop))
+        Box::new(Runner::<S>::new(Plan::by(self.strategy), Kind::Loop))
     }
     fn worker_in(&self, engine: Kind) -> Result<Box<dyn Worker + '_>, String> {
         support::refuse_swarm(engine)?;
-        Ok(Box::new(Runner::<S>::new(Plan::Drawn(self.strategy), engine)))
+        if self.strategy.learns() && engine != Kind::Loop {
+            return Err(format!(
+                "what a seed stands for under `{}` is learned in the loop engine: replay the plan's text in the {} engine",
+                self.strategy,
+                engine.name()
+            ));
+        }
+        Ok(Box::new(Runner::<S>::new(Plan::by(self.strategy), engine)))
     }
 }
 
@@ -284,14 +297,22 @@ impl<S: System> Job for ScenarioJob<S> {
 }
 
 /// Where plans come from.
-enum Plan<P: Protocol> {
+enum Plan<S: System> {
     Drawn(Strategy),
+    /// By what was learned from the runs before.
+    Learned(Box<Guided<S>>),
     /// The same for every seed.
-    Written(Box<Result<scenario::Loaded<P>, String>>),
+    Written(Box<Result<scenario::Loaded<S::Protocol>, String>>),
+}
+
+impl<S: System> Plan<S> {
+    fn by(strategy: Strategy) -> Plan<S> {
+        if strategy.learns() { Plan::Learned(Box::new(Guided::new(strategy))) } else { Plan::Drawn(strategy) }
+    }
 }
 
 struct Runner<S: System> {
-    plan: Plan<S::Protocol>,
+    plan: Plan<S>,
     kind: Kind,
     engine: Engine<S::Protocol>,
     limits: Limits,
@@ -316,7 +337,7 @@ impl<P: Protocol> Prepared<'_, P> {
 }
 
 impl<S: System> Runner<S> {
-    fn new(plan: Plan<S::Protocol>, kind: Kind) -> Runner<S> {
+    fn new(plan: Plan<S>, kind: Kind) -> Runner<S> {
         let limits = Limits { healing: kind != Kind::Check, ..Limits::default() };
         Runner { plan, kind, engine: Engine::new(), limits }
     }
@@ -330,23 +351,50 @@ impl<S: System> Runner<S> {
         let with = self.limits;
         let limits =
             |protocol: &S::Protocol| Limits { down_at_once: S::allowed(protocol).down_at_once, ..with };
-        let strategy = match &self.plan {
-            Plan::Drawn(strategy) => *strategy,
+        let learned;
+        let (protocol, plan) = match &mut self.plan {
             Plan::Written(written) => {
                 let (protocol, scenario) = (**written).as_ref().map_err(Clone::clone)?;
-                let limits = limits(protocol);
-                let prepared =
-                    Prepared { protocol: protocol.clone(), plan: Rooted::new(scenario, seed), limits };
-                return Ok(then(&mut self.engine, prepared));
+                (protocol.clone(), Rooted::new(scenario, seed))
+            }
+            Plan::Drawn(strategy) => {
+                let mut drawn = plan::draw::<S>(seed)?;
+                if *strategy == Strategy::Pct {
+                    plan::prioritise(&mut drawn.scenario);
+                }
+                let limits = limits(&drawn.protocol);
+                let plan = Rooted::new(&drawn.scenario, seed);
+                return Ok(then(&mut self.engine, Prepared { protocol: drawn.protocol, plan, limits }));
+            }
+            Plan::Learned(guided) => {
+                learned = guided.propose(seed)?;
+                (learned.protocol.clone(), Rooted::new(&learned.scenario, learned.scenario.seed))
             }
         };
-        let mut drawn = plan::draw::<S>(seed)?;
-        if strategy == Strategy::Pct {
-            plan::prioritise(&mut drawn.scenario);
+        let limits = limits(&protocol);
+        Ok(then(&mut self.engine, Prepared { protocol, plan, limits }))
+    }
+
+    /// Runs what must be learned from before there is a plan for a seed.
+    fn catch_up(&mut self, seed: u64) {
+        while let Plan::Learned(guided) = &mut self.plan
+            && let Some(missing) = guided.missing(seed)
+        {
+            self.explore(missing);
         }
-        let limits = limits(&drawn.protocol);
-        let plan = Rooted::new(&drawn.scenario, seed);
-        Ok(then(&mut self.engine, Prepared { protocol: drawn.protocol, plan, limits }))
+    }
+
+    /// Runs a seed and learns from it. What must be learned before has been.
+    fn explore(&mut self, seed: u64) -> Outcome {
+        let Plan::Learned(guided) = &mut self.plan else { return self.outcome(seed, Glance::default()).0 };
+        let mut features = guided.take();
+        let mut scout = Scout { glance: Glance::default(), features: &mut features };
+        let finished = self.watched(seed, &mut scout);
+        let outcome = outcome::<S>(seed, &finished, &mut scout.glance);
+        if let Plan::Learned(guided) = &mut self.plan {
+            guided.learn(seed, features, &outcome.marks, outcome.violation.is_some());
+        }
+        outcome
     }
 
     fn watched<W: Watch<S::Protocol> + Send>(
@@ -359,7 +407,7 @@ impl<S: System> Runner<S> {
             self.prepare(seed, |engine, Prepared { protocol, plan, limits }| match kind {
                 Kind::Shell => shell::run(&protocol, &plan, &limits, watch),
                 Kind::Real => real::run::<S, W>(&protocol, &plan, watch).map_err(|error| error.to_string()),
-                _ => Ok(host::inside(seed, |host| engine.run(&protocol, &plan, &limits, watch, host))),
+                _ => Ok(host::inside(plan.seed, |host| engine.run(&protocol, &plan, &limits, watch, host))),
             })
         };
         // A thread of its own for each run of drivers: `HashMap`'s keys are drawn once for each thread.
@@ -400,10 +448,12 @@ fn outcome<S: System>(
 
 impl<S: System> Worker for Runner<S> {
     fn run(&mut self, seed: u64) -> Outcome {
-        self.outcome(seed, Glance::default()).0
+        self.catch_up(seed);
+        self.explore(seed)
     }
 
     fn links(&mut self, seed: u64) -> (Outcome, Vec<(Seen, Chain)>) {
+        self.catch_up(seed);
         let (outcome, glance) = self.outcome(seed, Glance::keeping());
         (outcome, glance.links.unwrap_or_default())
     }
@@ -414,8 +464,9 @@ impl<S: System> Worker for Runner<S> {
         origin: &str,
         options: &mut minimise::Options<'_>,
     ) -> Result<Smaller, String> {
+        self.catch_up(seed);
         self.prepare(seed, |_, Prepared { protocol, plan, .. }| {
-            let failing = Scenario { seed, ..plan.scenario.clone() };
+            let failing = Scenario { seed: plan.seed, ..plan.scenario.clone() };
             minimise::shrink::<S>(&protocol, &failing, origin, options)
         })?
     }
@@ -424,12 +475,14 @@ impl<S: System> Worker for Runner<S> {
         if self.kind != Kind::Loop {
             return Err("only the loop engine looks for the closest run that passes".into());
         }
+        self.catch_up(seed);
         self.prepare(seed, |_, Prepared { protocol, plan, .. }| {
-            minimise::nearest::<S>(&protocol, &Scenario { seed, ..plan.scenario.clone() })
+            minimise::nearest::<S>(&protocol, &Scenario { seed: plan.seed, ..plan.scenario.clone() })
         })?
     }
 
     fn replay(&mut self, seed: u64, how: &How<'_>) -> Result<Replay, String> {
+        self.catch_up(seed);
         let recorder =
             self.prepare(seed, |_, prepared| Recorder::new(&prepared.protocol, prepared.header()))?;
         let plan = recorder.header().scenario.clone();
@@ -451,6 +504,7 @@ impl<S: System> Worker for Runner<S> {
         if matches!(self.kind, Kind::Shell | Kind::Real) {
             return Err("a picture needs an engine whose machines can be looked into: loop or check".into());
         }
+        self.catch_up(seed);
         let (frame, limits) = (frame.clone(), self.limits);
         let mut camera =
             self.prepare(seed, |_, prepared| Camera::new(&prepared.protocol, prepared.header(), frame))?;

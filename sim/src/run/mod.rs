@@ -13,3 +13,4 @@ pub use compare::{Difference, compare};
 pub use job::{How, Job, Replay, ScenarioJob, Smaller, SwarmJob, Worker};
 pub use outcome::{NEVER_PANICS, Outcome};
 pub use signature::Signature;
+pub(crate) use watch::Glance;

@@ -10,7 +10,7 @@ use onceward_model::{
 
 /// Keeps chain and marks.
 #[derive(Default)]
-pub(super) struct Glance {
+pub(crate) struct Glance {
     pub(super) hash: StepHash,
     pub(super) marks: Marks,
     /// The last step.

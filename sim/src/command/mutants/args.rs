@@ -39,7 +39,7 @@ pub(in crate::command) struct Mutants {
 /// What `--power` measures.
 #[derive(Clone, Debug, ClapArgs)]
 pub(in crate::command) struct Measured {
-    /// With --power: by these means alone: plans, scenarios, shell, check, self-tests; and pct, to compare it with plans
+    /// With --power: by these means alone: plans, scenarios, shell, check, self-tests; and pct, guided, mix, strategies to compare with that of plans
     #[arg(long, value_name = "MEANS", value_delimiter = ',', value_parser = means, requires = "power")]
     pub(in crate::command) by: Vec<Means>,
     /// With --power: at most so many trials of each mutant by random plans, a quarter of them in the shell
