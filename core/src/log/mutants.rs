@@ -30,6 +30,10 @@ crate::mutants! {
         SegmentNameNotSynced => "acked-is-durable",
         /// BUGS-B5: the name of the store's folder is never made durable.
         FolderNameNotSynced => "acked-is-durable",
+        /// BUGS-B9: after a failed sync of that name, it is simply synced again.
+        FolderSyncRetried => "acked-is-durable",
+        /// Class: what looks damaged is believed at the first look, though the device may have read from elsewhere.
+        DamageBelievedAtOnce => "recovery-is-total",
         /// BUGS-B7: a torn tail stops recovery instead of ending the log (mysticeti 219).
         TornTailRefused => "recovery-is-total",
         /// Damage is cut off without looking whether later groups prove that it was durable.

@@ -162,7 +162,9 @@ impl Recovery {
                 return self.after(config, Bytes::new(), Vec::new(), out);
             }
             (Step::FolderName, Err(cause)) => {
-                self.step = Step::Unmake;
+                if !mutant!(FolderSyncRetried) {
+                    self.step = Step::Unmake;
+                }
                 cause
             }
             (_, Ok(DiskOk::Read(data))) if !data.is_empty() => {
@@ -336,7 +338,7 @@ impl Recovery {
 
     /// Whether to look at this place once more before something follows from what is wrong there.
     fn doubts(&mut self, segment: u64, offset: u64) -> bool {
-        self.doubted.replace((segment, offset)) != Some((segment, offset))
+        self.doubted.replace((segment, offset)) != Some((segment, offset)) && !mutant!(DamageBelievedAtOnce)
     }
 
     /// What the writer starts from.
