@@ -196,6 +196,10 @@ impl Files {
     fn remove(&mut self, path: &Path) -> io::Result<DiskOk> {
         let full = self.handles.full(path)?;
         if fs::symlink_metadata(&full)?.is_dir() {
+            // The root belongs to whoever gave it.
+            if *path == Path::root() {
+                return Err(io::ErrorKind::InvalidInput.into());
+            }
             fs::remove_dir(full)?;
             return Ok(DiskOk::Done);
         }
