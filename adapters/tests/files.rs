@@ -93,6 +93,7 @@ fn refusals_have_the_promised_words_and_change_nothing() {
     let mut files = Files::open(folder.path()).unwrap();
     files.perform(&create("a")).unwrap();
     files.perform(&DiskOp::CreateDir(Path::from("d"))).unwrap();
+    files.perform(&create("d/x")).unwrap();
     let escape = format!("../{}/secret", outside.path().file_name().unwrap().to_str().unwrap());
     for (op, word) in [
         (create("a"), DiskError::Exists),
@@ -115,6 +116,7 @@ fn refusals_have_the_promised_words_and_change_nothing() {
         (rename("d", "x"), DiskError::Invalid),
         (rename("a", "d"), DiskError::Invalid),
         (DiskOp::Remove(Path::from("d")), DiskError::Invalid),
+        (DiskOp::Remove(Path::root()), DiskError::Invalid),
         (DiskOp::List(Path::from("a")), DiskError::Invalid),
         (DiskOp::SyncDir(Path::from("a")), DiskError::Invalid),
         (create("a/b"), DiskError::Invalid),
@@ -141,6 +143,10 @@ fn refusals_have_the_promised_words_and_change_nothing() {
             }
         })
     );
+    for path in ["d/x", "d"] {
+        files.perform(&DiskOp::Remove(Path::from(path))).unwrap();
+    }
+    assert_eq!(files.perform(&DiskOp::List(Path::from("d"))), Err(DiskError::NotFound));
 }
 
 #[test]
