@@ -7,7 +7,7 @@ use super::books::Kept;
 use super::format::{
     FrameKind, HEADER_LEN, SegmentHeader, TRAILER_LEN, parse_frame, parse_seal, parse_trailer, seal_fits,
 };
-use super::read::{Cursor, Found, Pull, path_of};
+use super::read::{Cursor, Doubt, Found, Pull, path_of};
 use super::write::Writer;
 use super::{Action, Config, FetchError, Location, OP_FETCH, OP_SCAN, Record, Refused};
 use crate::log::api::Damage;
@@ -61,8 +61,7 @@ struct Scan {
     segment: u64,
     segments: u32,
     walk: Walk,
-    /// Where something looked damaged and is read once more: a read may have gone astray.
-    doubted: Option<(u64, u64)>,
+    doubt: Doubt,
 }
 
 /// Reads on their way.
@@ -218,7 +217,8 @@ impl Reader {
         }
         let walk = Walk::Head(Pull::new(0, 0, 0));
         let upto = writer.durable();
-        self.scan = Some(Scan { token, upto, next: 0, segment: 0, segments: 0, walk, doubted: None });
+        self.scan =
+            Some(Scan { token, upto, next: 0, segment: 0, segments: 0, walk, doubt: Doubt::default() });
         self.turn(config, writer, None, out);
     }
 
@@ -317,8 +317,7 @@ impl Scan {
                 header.number == number && header.first == kept.first && header.first == self.next
             });
             let Some((header, digest)) = fits else {
-                if self.doubted != Some((number, 0)) {
-                    self.doubted = Some((number, 0));
+                if self.doubt.about(number, 0) {
                     let pull = Pull::new(number, 0, HEADER_LEN as u64);
                     let op = pull.want(config);
                     self.walk = Walk::Head(pull);
@@ -351,8 +350,7 @@ impl Scan {
                 }
                 Found::Seal(_) | Found::Bad(_) => {
                     let offset = cursor.here.offset;
-                    if self.doubted != Some((self.segment, offset)) {
-                        self.doubted = Some((self.segment, offset));
+                    if self.doubt.about(self.segment, offset) {
                         cursor.look_again();
                         return Ok(Some(cursor.want(config)));
                     }

@@ -10,9 +10,23 @@ pub(super) use cursor::{Bad, Cursor, Found, Group, Mile};
 pub(super) use probe::Probe;
 
 use super::Config;
-use crate::{DiskOp, Path};
+use crate::{DiskOp, Path, log::mutants::mutant};
 use alloc::vec::Vec;
 use bytes::{Bytes, BytesMut};
+
+/// Where something looked damaged and is read once more before anything follows from it: a device may have read from
+/// elsewhere.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+pub(super) struct Doubt(Option<(u64, u64)>);
+
+impl Doubt {
+    /// Whether to look at this place of a segment once more.
+    pub(super) fn about(&mut self, segment: u64, offset: u64) -> bool {
+        let place = Some((segment, offset));
+        core::mem::replace(&mut self.0, place) != place && !mutant!(DamageBelievedAtOnce)
+    }
+}
 
 /// The file of a segment.
 pub(super) fn path_of(folder: &Path, number: u64) -> Path {

@@ -27,7 +27,7 @@ impl Recovery {
         let number = pull.segment;
         let len = self.files.get(&number).copied().unwrap_or(0);
         let found = SegmentHeader::decode(&pull.bytes());
-        if !matches!(&found, Ok((header, _)) if header.number == number) && self.doubts(number, 0) {
+        if !matches!(&found, Ok((header, _)) if header.number == number) && self.doubt.about(number, 0) {
             return Ok(Step::Head(Pull::new(number, 0, len.min(HEADER_LEN as u64))));
         }
         let (header, digest) = match found {
@@ -61,7 +61,7 @@ impl Recovery {
                 }
                 _ => {
                     let from = cursor.here.offset;
-                    if self.doubts(link.header.number, from) {
+                    if self.doubt.about(link.header.number, from) {
                         cursor.look_again();
                         return Ok(Step::Carried(link, cursor));
                     }
@@ -112,7 +112,7 @@ impl Recovery {
     pub(super) fn walked(&mut self, config: &Config, pull: Pull) -> Result<Step, Damage> {
         let number = pull.segment;
         match self.walk(config, pull) {
-            Err(_) if self.doubts(number, 0) => {
+            Err(_) if self.doubt.about(number, 0) => {
                 let len = self.files.get(&number).copied().unwrap_or(0);
                 Ok(Step::Walk(Pull::new(number, 0, len.min(HEADER_LEN as u64))))
             }

@@ -23,7 +23,7 @@ mod replay;
 
 use super::books::{Findings, Kept, Tip, Unsealed};
 use super::format::{Seal, SegmentHeader};
-use super::read::{Bad, Cursor, Group, Probe, Pull, path_of};
+use super::read::{Bad, Cursor, Doubt, Group, Probe, Pull, path_of};
 use super::{Action, Config, OP_MAIN, Timer};
 use crate::log::api::{Damage, Recovered};
 use crate::log::mutants::mutant;
@@ -93,8 +93,7 @@ pub(super) struct Recovery {
     /// How often the current operation has failed.
     tries: u32,
     waiting: bool,
-    /// Where something looked damaged and is read once more: segment and offset.
-    doubted: Option<(u64, u64)>,
+    doubt: Doubt,
     /// Files by number, with their lengths.
     files: BTreeMap<u64, u64>,
     /// Segments that never began.
@@ -121,7 +120,7 @@ impl Recovery {
             step: Step::List,
             tries: 0,
             waiting: false,
-            doubted: None,
+            doubt: Doubt::default(),
             files: BTreeMap::new(),
             torn: Vec::new(),
             chain: Vec::new(),
@@ -334,11 +333,6 @@ impl Recovery {
                 step => Ok(step),
             };
         }
-    }
-
-    /// Whether to look at this place once more before something follows from what is wrong there.
-    fn doubts(&mut self, segment: u64, offset: u64) -> bool {
-        self.doubted.replace((segment, offset)) != Some((segment, offset)) && !mutant!(DamageBelievedAtOnce)
     }
 
     /// What the writer starts from.

@@ -145,7 +145,7 @@ impl Recovery {
             let here = cursor.here;
             match (found, next) {
                 (Found::More, _) => return Ok(Step::Replay(index, cursor)),
-                (Found::Bad(Bad::Checksum), _) if self.doubts(number, here.offset) => {
+                (Found::Bad(Bad::Checksum), _) if self.doubt.about(number, here.offset) => {
                     cursor.look_again();
                     return Ok(Step::Replay(index, cursor));
                 }
