@@ -23,6 +23,7 @@
 
 extern crate alloc;
 
+pub mod broker;
 pub mod disk;
 pub mod ids;
 pub mod log;
@@ -30,6 +31,7 @@ pub mod machine;
 pub mod mutants;
 #[cfg(feature = "serde")]
 pub mod recorded;
+pub mod reader;
 pub mod time;
 pub mod writer;
 

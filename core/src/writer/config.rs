@@ -138,7 +138,13 @@ impl Config {
     }
 
     pub(super) fn init(&self) -> Init {
-        Init { path: self.path.clone(), producer_id: self.producer_id.clone(), partition: self.partition }
+        Init {
+            path: self.path.clone(),
+            producer_id: self.producer_id.clone(),
+            partition: self.partition,
+            group: Arc::from(""),
+            session_meta: Arc::new([]),
+        }
     }
 }
 

@@ -68,8 +68,12 @@ pub struct Init {
     pub path: Arc<str>,
     /// The producer.
     pub producer_id: Arc<str>,
-    /// A partition if it is to be that one; else the producer's id decides.
+    /// A partition if it is to be that one; else the group decides, or the producer's id.
     pub partition: Option<u32>,
+    /// The group that the messages belong to: the producer's id, or empty for none.
+    pub group: Arc<str>,
+    /// What the session says of itself, for those who read its messages.
+    pub session_meta: Arc<[(Arc<str>, Arc<str>)]>,
 }
 
 /// What a server says.

@@ -1,0 +1,3 @@
+//! Reading a topic: what a reader and a server say to each other.
+
+pub mod wire;
