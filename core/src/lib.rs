@@ -29,6 +29,7 @@ pub mod ids;
 pub mod log;
 pub mod machine;
 pub mod mutants;
+mod pack;
 #[cfg(feature = "serde")]
 pub mod recorded;
 pub mod reader;

@@ -27,15 +27,13 @@
 //!
 //! A cursor is an array of two, reader (`str`) and position (`uint`), followed by the digest as above.
 
-use crate::log::api::{self, BadName, EventId, Hlc, Key, Name};
+use crate::log::api::{self, EventId, Hlc, Key, Name};
+pub use crate::pack::{BadRecord, Problem};
+pub(crate) use crate::pack::{Reader, put_bin, put_uint};
+use crate::pack::{put_array, put_nil, put_text};
 use alloc::vec::Vec;
 use bytes::Bytes;
-use core::convert::Infallible;
-use rmp::{
-    Marker,
-    decode::{self, RmpRead},
-    encode::{self, ByteBuf, ValueWriteError},
-};
+use rmp::{Marker, encode::ByteBuf};
 
 /// A record as it is stored.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -108,43 +106,13 @@ impl<'a> From<&'a api::Event> for Fields<'a> {
     }
 }
 
-/// Why bytes are no record.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, thiserror::Error)]
-#[error("byte {at} of the record: {problem}")]
-pub struct BadRecord {
-    /// Where in the record, in bytes.
-    pub at: usize,
-    /// What is wrong there.
-    pub problem: Problem,
-}
-
-/// What is wrong with a record.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, thiserror::Error)]
-pub enum Problem {
-    /// It ends too early.
-    #[error("the record ends here")]
-    Truncated,
-    /// Something else stands there.
-    #[error("expected {0}")]
-    Expected(&'static str),
-    /// A text is not UTF-8.
-    #[error("not UTF-8")]
-    Utf8,
-    /// A text is no name.
-    #[error("{0}")]
-    Name(BadName),
-    /// The record goes on after its end.
-    #[error("the record should end here")]
-    Trailing,
-}
-
 /// Appends the array of an event to `out`.
 pub(crate) fn put_event(out: &mut ByteBuf, event: Fields<'_>) {
-    written(encode::write_array_len(out, 8));
-    written(encode::write_str(out, event.entity.as_str()));
+    put_array(out, 8);
+    put_text(out, event.entity.as_str());
     put_id(out, event.id.0);
-    written(encode::write_str(out, event.kind.as_str()));
-    written(encode::write_str(out, event.scope.as_str()));
+    put_text(out, event.kind.as_str());
+    put_text(out, event.scope.as_str());
     match (event.correlation != event.id).then_some(event.correlation) {
         Some(id) => put_id(out, id.0),
         None => put_nil(out),
@@ -153,61 +121,35 @@ pub(crate) fn put_event(out: &mut ByteBuf, event: Fields<'_>) {
         Some(id) => put_id(out, id.0),
         None => put_nil(out),
     }
-    written(encode::write_uint(out, pack(event.time)));
-    written(encode::write_bin(out, event.payload));
+    put_uint(out, pack(event.time));
+    put_bin(out, event.payload);
 }
 
 /// Appends the key attachment.
 pub(crate) fn put_key(out: &mut ByteBuf, keyed: &Keyed) {
-    written(encode::write_array_len(out, 2));
+    put_array(out, 2);
     put_id(out, keyed.key.0);
-    written(encode::write_bin(out, &keyed.request));
+    put_bin(out, &keyed.request);
 }
 
 /// Appends the array of a cursor.
 pub(crate) fn put_cursor(out: &mut ByteBuf, reader: &Name, position: u64) {
-    written(encode::write_array_len(out, 2));
-    written(encode::write_str(out, reader.as_str()));
-    written(encode::write_uint(out, position));
+    put_array(out, 2);
+    put_text(out, reader.as_str());
+    put_uint(out, position);
 }
 
 /// Appends the digest of a unit.
 pub(crate) fn put_digest(out: &mut ByteBuf, digest: u64) {
-    written(encode::write_uint(out, digest));
+    put_uint(out, digest);
 }
 
 fn put_id(out: &mut ByteBuf, id: u128) {
-    written(encode::write_bin(out, &id.to_be_bytes()));
-}
-
-/// Writes a number, a text, bytes: for footers.
-pub(crate) fn put_uint(out: &mut ByteBuf, value: u64) {
-    written(encode::write_uint(out, value));
+    put_bin(out, &id.to_be_bytes());
 }
 
 pub(crate) fn put_name(out: &mut ByteBuf, name: &Name) {
-    written(encode::write_str(out, name.as_str()));
-}
-
-pub(crate) fn put_bin(out: &mut ByteBuf, bytes: &[u8]) {
-    written(encode::write_bin(out, bytes));
-}
-
-fn put_nil(out: &mut ByteBuf) {
-    match encode::write_nil(out) {
-        Ok(()) => {}
-        Err(never) => match never {},
-    }
-}
-
-/// Writing to memory cannot fail; the type says so and this spends it.
-fn written<T>(result: Result<T, ValueWriteError<Infallible>>) -> T {
-    match result {
-        Ok(done) => done,
-        Err(ValueWriteError::InvalidMarkerWrite(never) | ValueWriteError::InvalidDataWrite(never)) => {
-            match never {}
-        }
-    }
+    put_text(out, name.as_str());
 }
 
 /// Milliseconds and counter in one number; order is kept.
@@ -241,108 +183,10 @@ pub(crate) fn decode(bytes: &Bytes) -> Result<Record, BadRecord> {
     Ok(Record { content, digest, body })
 }
 
-/// Reads values one by one and names the byte where one is not what it should be.
-pub(crate) struct Reader<'a> {
-    all: &'a Bytes,
-    rest: decode::Bytes<'a>,
-}
-
-impl<'a> Reader<'a> {
-    pub(crate) fn new(all: &'a Bytes) -> Reader<'a> {
-        Reader { all, rest: decode::Bytes::new(all) }
-    }
-
-    /// How many bytes are left.
-    pub(crate) fn left(&self) -> usize {
-        self.rest.remaining_slice().len()
-    }
-
-    /// The error for what was read last.
-    pub(crate) fn expected(&self, what: &'static str) -> BadRecord {
-        self.bad(Problem::Expected(what))
-    }
-
-    /// Fails unless everything was read.
-    pub(crate) fn end(&self) -> Result<(), BadRecord> {
-        if self.left() == 0 { Ok(()) } else { Err(self.bad(Problem::Trailing)) }
-    }
-
-    fn at(&self) -> usize {
-        self.all.len() - self.rest.remaining_slice().len()
-    }
-
-    fn bad(&self, problem: Problem) -> BadRecord {
-        BadRecord { at: self.at(), problem }
-    }
-
-    /// Runs a reader of the library; where it fails, says what was wanted, at the byte where the value begins.
-    fn read<T, E>(
-        &mut self,
-        what: &'static str,
-        read: impl FnOnce(&mut decode::Bytes<'a>) -> Result<T, E>,
-    ) -> Result<T, BadRecord> {
-        let at = self.at();
-        if self.rest.remaining_slice().is_empty() {
-            return Err(BadRecord { at, problem: Problem::Truncated });
-        }
-        read(&mut self.rest).map_err(|_| BadRecord { at, problem: Problem::Expected(what) })
-    }
-
-    fn array(&mut self) -> Result<u32, BadRecord> {
-        self.read("an array", decode::read_array_len)
-    }
-
-    pub(crate) fn uint(&mut self, what: &'static str) -> Result<u64, BadRecord> {
-        self.read(what, decode::read_int)
-    }
-
-    fn take(&mut self, len: u32) -> Result<&'a [u8], BadRecord> {
-        let from = self.at();
-        let len = len as usize;
-        if self.rest.remaining_slice().len() < len {
-            return Err(BadRecord { at: self.all.len(), problem: Problem::Truncated });
-        }
-        let all: &'a [u8] = self.all;
-        let taken = &all[from..from + len];
-        self.rest = decode::Bytes::new(&all[from + len..]);
-        Ok(taken)
-    }
-
+impl Reader<'_> {
     pub(crate) fn name(&mut self) -> Result<Name, BadRecord> {
-        let len = self.read("a text", decode::read_str_len)?;
-        let at = self.at();
-        let text =
-            core::str::from_utf8(self.take(len)?).map_err(|_| BadRecord { at, problem: Problem::Utf8 })?;
+        let (at, text) = self.text()?;
         Name::new(text).map_err(|bad| BadRecord { at, problem: Problem::Name(bad) })
-    }
-
-    pub(crate) fn bin<const N: usize>(&mut self, what: &'static str) -> Result<[u8; N], BadRecord> {
-        let at = self.at();
-        let len = self.read(what, decode::read_bin_len)?;
-        if len as usize != N {
-            return Err(BadRecord { at, problem: Problem::Expected(what) });
-        }
-        let mut bytes = [0; N];
-        bytes.copy_from_slice(self.take(len)?);
-        Ok(bytes)
-    }
-
-    /// Bytes that may be left out.
-    pub(crate) fn optional_bin<const N: usize>(
-        &mut self,
-        what: &'static str,
-    ) -> Result<Option<[u8; N]>, BadRecord> {
-        let at = self.at();
-        let len = self.read(what, decode::read_bin_len)?;
-        let mut bytes = [0; N];
-        match len as usize {
-            0 => Ok(None),
-            len if len == N => {
-                bytes.copy_from_slice(self.take(len as u32)?);
-                Ok(Some(bytes))
-            }
-            _ => Err(BadRecord { at, problem: Problem::Expected(what) }),
-        }
     }
 
     fn id(&mut self) -> Result<EventId, BadRecord> {
@@ -350,8 +194,7 @@ impl<'a> Reader<'a> {
     }
 
     fn optional_id(&mut self) -> Result<Option<EventId>, BadRecord> {
-        if self.rest.remaining_slice().first() == Some(&Marker::Null.to_u8()) {
-            self.read("nil", RmpRead::read_u8)?;
+        if self.nil() {
             return Ok(None);
         }
         self.id().map(Some)
@@ -365,17 +208,13 @@ impl<'a> Reader<'a> {
         let correlation = self.optional_id()?.unwrap_or(id);
         let causation = self.optional_id()?;
         let time = unpack(self.uint("a time")?);
-        let len = self.read("a payload", decode::read_bin_len)?;
-        let from = self.at();
-        self.take(len)?;
-        let payload = self.all.slice(from..from + len as usize);
+        let payload = self.bytes("a payload")?;
         Ok(Stored { entity, id, kind, scope, correlation, causation, time, payload, key: None })
     }
 
     /// The key attachment, if one follows.
     fn key(&mut self) -> Result<Option<Keyed>, BadRecord> {
-        let next = self.rest.remaining_slice().first().map(|byte| Marker::from_u8(*byte));
-        if next != Some(Marker::FixArray(2)) {
+        if self.next() != Some(Marker::FixArray(2)) {
             return Ok(None);
         }
         self.array()?;

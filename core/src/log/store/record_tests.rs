@@ -1,4 +1,5 @@
 use super::*;
+use crate::log::api::BadName;
 use alloc::{format, vec};
 use proptest::prelude::*;
 
