@@ -30,9 +30,9 @@ pub mod log;
 pub mod machine;
 pub mod mutants;
 mod pack;
+pub mod reader;
 #[cfg(feature = "serde")]
 pub mod recorded;
-pub mod reader;
 pub mod time;
 pub mod writer;
 

@@ -24,6 +24,7 @@ const ALLOWED: &[&str] = &[
     "find-msvc-tools", // build script of blake3
     "libc",            // of cpufeatures, on targets that ask the system what the processor can do
     "num-traits",
+    "md5",
     "onceward-core",
     "proc-macro2", // macro of thiserror
     "quote",       // macro of thiserror

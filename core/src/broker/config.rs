@@ -128,7 +128,10 @@ mod tests {
         for (field, bad) in [
             ("topics", Config { topics: 0, ..good.clone() }),
             ("message_bytes", Config { message_bytes: 0, ..good.clone() }),
-            ("segments.queue_bytes", Config { record_bytes: 48 << 20, message_bytes: 48 << 20, ..small(&good) }),
+            (
+                "segments.queue_bytes",
+                Config { record_bytes: 48 << 20, message_bytes: 48 << 20, ..small(&good) },
+            ),
             ("session_bytes", Config { session_bytes: 1, ..good.clone() }),
             ("stop_timeout", Config { stop_timeout: Dur::ZERO, ..good.clone() }),
             ("fetches", Config { fetches: 65, ..good.clone() }),

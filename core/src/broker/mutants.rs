@@ -1,0 +1,29 @@
+//! The broker's known bugs, each from the field's history or from a design that this broker replaces.
+
+crate::mutants! {
+    /// A bug of the broker that a harness must catch.
+    pub enum Mutant {
+        /// BUGS-S1, BUGS-B2: messages are acknowledged when they are written, before the sync has returned.
+        AckBeforeDurable => "acked-is-durable",
+        /// BUGS-S6: readers are shown messages that are accepted and not durable yet.
+        ShownBeforeDurable => "reads-are-durable",
+        /// BUGS-B11: a producer without a session is forgotten (redpanda 22670).
+        IdleProducerForgotten => "exactly-once",
+        /// BUGS-B13: only the latest number is known again, not the ones before it (redpanda PR 3077).
+        OnlyLatestNumberKnown => "exactly-once",
+        /// BUGS-B15: what producers have stored is not rebuilt on recovery (class; redpanda PR 551).
+        NumbersNotRecovered => "exactly-once",
+        /// YDB-P7, class: an older session of a producer goes on when a newer one is open.
+        OlderSessionLives => "one-writer",
+        /// PEERS-S9: numbers count as stored before there is room for their messages in the log.
+        NumbersBeforeRoom => "acked-is-durable",
+    }
+}
+
+/// Whether a known bug of the broker is switched on.
+macro_rules! mutant {
+    ($name:ident) => {
+        $crate::mutant_in!($crate::broker::mutants::Mutant, $name)
+    };
+}
+pub(crate) use mutant;

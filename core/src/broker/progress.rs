@@ -1,0 +1,233 @@
+//! What the log says, and what follows: recovery, what becomes durable and who hears of it, reads of the log, the end.
+//! This module decides when something counts; it never judges a request.
+
+use super::catalogue::{PartitionId, Span, TopicId};
+use super::journal::{Effect, Entry, Then};
+use super::mutants::mutant;
+use super::readers::Fetched;
+use super::record::Record;
+use super::{Broker, Out, Stage, Timer, mark};
+use crate::log::api::{Damage, Recovered};
+use crate::log::segments::{self, FetchError, Location, Opened};
+use crate::{Action, Clock, Window};
+use alloc::{
+    format,
+    string::{String, ToString},
+    sync::Arc,
+};
+use bytes::Bytes;
+
+impl Broker {
+    /// Deals with what the log has said.
+    pub(super) fn heard(&mut self, clock: Clock, said: segments::Action, out: &mut Out) {
+        use segments::Action as Said;
+        if matches!(self.stage, Stage::Damaged(_)) {
+            return;
+        }
+        match said {
+            Said::Replayed { sequence, at, body, .. } => self.replayed(sequence, at, &body),
+            // Segments are sealed without an index: recovery reads every record.
+            Said::FooterFound { segment, .. } => {
+                self.tell(clock, segments::Input::FooterVerdict { segment, used: false }, out);
+            }
+            Said::Ready(opened) => self.opened(*opened, out),
+            Said::Damaged(damage) => self.stage = Stage::Damaged(damage),
+            Said::Placed { first, at } => {
+                (first..).zip(at).for_each(|(sequence, at)| self.journal.place(sequence, at));
+            }
+            // `Opened` says it again; nothing counts before.
+            Said::Written { .. } | Said::Durable { .. } if self.stage == Stage::Recovering => {}
+            Said::Written { upto } => {
+                if mutant!(AckBeforeDurable) {
+                    self.acknowledge(upto, out);
+                }
+            }
+            Said::Durable { upto } => self.durable(clock, upto, out),
+            Said::Unknown { from, upto, .. } => {
+                // Sessions wait on: whoever waits for one has a clock of its own.
+                for call in self.journal.give_up(from, upto) {
+                    self.unsure(call, out);
+                }
+            }
+            // `admits` was asked: the two layers disagree, and nothing that follows could be trusted.
+            Said::Rejected(refused) => {
+                self.damaged(Location::default(), format!("an admitted record was refused: {refused}"));
+            }
+            Said::Sealing { segment, .. } => {
+                self.tell(clock, segments::Input::Footer { segment, body: Bytes::new() }, out);
+            }
+            Said::Full => self.full = true,
+            Said::Space => self.full = false,
+            Said::Fetched { token, result } => self.fetched(clock, token, result),
+            Said::Closed(result) => self.closed(result, out),
+            Said::Sealed { .. }
+            | Said::Barrier { .. }
+            | Said::FetchedFooter { .. }
+            | Said::Scanned { .. }
+            | Said::ScanDone { .. } => {}
+            // Passed on by `tell`.
+            Said::Disk(..) | Said::Arm(..) | Said::Disarm(_) | Said::Mark(_) => {}
+        }
+    }
+
+    fn replayed(&mut self, sequence: u64, at: Location, body: &Bytes) {
+        if sequence != self.journal.end() {
+            let what = format!("record {sequence} where {} should be", self.journal.end());
+            return self.damaged(at, what);
+        }
+        match Record::decode(body) {
+            Ok(record) => self.journal.push(at, Effect::of(record), Then::Nothing),
+            Err(bad) => self.damaged(at, bad.to_string()),
+        }
+    }
+
+    fn opened(&mut self, opened: Opened, out: &mut Out) {
+        if opened.next != self.journal.end() {
+            let what =
+                format!("recovery ends at record {}, the records at {}", opened.next, self.journal.end());
+            return self.damaged(Location::default(), what);
+        }
+        while let Some((sequence, entry)) = self.journal.settle(opened.next) {
+            let at = entry.at;
+            if !mutant!(NumbersNotRecovered) {
+                entry.effect.known(self, sequence);
+            }
+            self.producers.limit(self.config.producers);
+            if let Err(what) = self.apply(sequence, &entry) {
+                return self.damaged(at, what);
+            }
+        }
+        self.recovery = Some(Arc::new(Recovered { events: opened.next, ..opened.report }));
+        self.stage = Stage::Ready;
+        out.push(Action::Arm(Timer::Retention, Window::exactly(self.config.retention_interval)));
+    }
+
+    /// Records below are durable: they count now.
+    fn durable(&mut self, clock: Clock, upto: u64, out: &mut Out) {
+        while let Some((sequence, entry)) = self.journal.settle(upto) {
+            entry.effect.known(self, sequence);
+            if let Err(what) = self.apply(sequence, &entry) {
+                return self.damaged(entry.at, what);
+            }
+            self.applied(clock, &entry.effect, out);
+            match entry.then {
+                Then::Answer(call) => self.changed(clock, call, out),
+                Then::Open(conn) => self.greet(conn, out),
+                Then::Nothing => {}
+            }
+        }
+        self.producers.limit(self.config.producers);
+        self.acknowledge(upto, out);
+    }
+
+    /// Changes the tables as a record says.
+    fn apply(&mut self, sequence: u64, entry: &Entry) -> Result<(), String> {
+        match &entry.effect {
+            Effect::Messages(written) => {
+                let partition = self.catalogue.partition_mut(written.partition);
+                let Some(partition) = partition else { return Ok(()) };
+                let end = partition.spans.back().map_or(partition.end, Span::end);
+                if written.offset != end {
+                    return Err(format!("offset {} where {end} should be", written.offset));
+                }
+                let (first, count, written_at) = (written.offset, written.count, written.written_at);
+                partition.show(Span { first, count, sequence, at: entry.at, written_at });
+            }
+            Effect::Other(record) => self.apply_record(sequence, record),
+        }
+        Ok(())
+    }
+
+    fn apply_record(&mut self, sequence: u64, record: &Record) {
+        match record {
+            Record::Create { path, created_at, settings } => {
+                self.catalogue.create(TopicId(sequence), path.clone(), settings.clone(), *created_at);
+            }
+            Record::Alter { topic, settings } => self.catalogue.alter(*topic, settings.clone()),
+            Record::Drop { topic } => {
+                self.catalogue.remove(*topic);
+                self.producers.drop_topic(*topic);
+                self.dropping.remove(topic);
+            }
+            Record::Commit { partition, offset, consumer } => {
+                let known = self.catalogue.consumer(partition.topic, consumer).is_some();
+                if let Some(partition) = self.catalogue.partition_mut(*partition).filter(|_| known) {
+                    partition.committed.insert(consumer.clone(), *offset);
+                }
+            }
+            Record::Trim { partition, offset } => {
+                self.trimming.remove(partition);
+                if let Some(partition) = self.catalogue.partition_mut(*partition) {
+                    partition.trim(*offset);
+                }
+            }
+            Record::Session { .. } | Record::Messages { .. } => {}
+        }
+    }
+
+    /// Readers hear of what has changed.
+    fn applied(&mut self, clock: Clock, effect: &Effect, out: &mut Out) {
+        match effect {
+            Effect::Messages(written) => self.shown.push(written.partition),
+            Effect::Other(Record::Alter { topic, .. } | Record::Drop { topic }) => {
+                self.ask_readers(|readers, (config, catalogue), wishes| {
+                    readers.topic_changed(clock, config, catalogue, *topic, wishes)
+                });
+            }
+            Effect::Other(Record::Commit { partition, offset, consumer }) => {
+                let moved = self.moving.remove(&(*partition, consumer.clone()));
+                if moved {
+                    mark(out, "commit position moved by a call");
+                }
+                self.ask_readers(|readers, (config, catalogue), wishes| match moved {
+                    true => readers.commit_moved(clock, config, catalogue, *partition, consumer, wishes),
+                    false => {
+                        readers.committed(clock, config, catalogue, *partition, consumer, *offset, wishes)
+                    }
+                });
+            }
+            Effect::Other(Record::Trim { partition, .. }) => {
+                mark(out, "messages given up");
+                self.shown.push(*partition);
+            }
+            Effect::Other(Record::Create { .. } | Record::Session { .. } | Record::Messages { .. }) => {}
+        }
+    }
+
+    /// A record was read for the readers.
+    fn fetched(&mut self, clock: Clock, token: u64, result: Result<segments::Record, FetchError>) {
+        let Some((partition, first)) = self.fetching.remove(&token) else { return };
+        let fetched = match result {
+            Ok(record) => match Record::decode(&record.body) {
+                Ok(Record::Messages { partition: of, batch }) if of == partition && batch.offset == first => {
+                    Fetched::Batch(Arc::new(batch))
+                }
+                _ => Fetched::Failed,
+            },
+            Err(FetchError::Moved) => Fetched::Moved,
+            Err(_) => Fetched::Failed,
+        };
+        self.ask_readers(|readers, (config, catalogue), wishes| {
+            readers.fetched(clock, config, catalogue, token, fetched, wishes)
+        });
+    }
+
+    /// Reads messages for the readers: from memory, or from the log.
+    pub(super) fn fetch(&mut self, clock: Clock, token: u64, at: PartitionId, span: Span, out: &mut Out) {
+        if let Some(batch) = self.tail.get(span.sequence) {
+            let fetched = Fetched::Batch(batch.clone());
+            return self.ask_readers(|readers, (config, catalogue), wishes| {
+                readers.fetched(clock, config, catalogue, token, fetched, wishes)
+            });
+        }
+        mark(out, "messages read from the disk");
+        self.fetching.insert(token, (at, span.first));
+        self.tell(clock, segments::Input::Fetch { token, at: span.at }, out);
+    }
+
+    pub(super) fn damaged(&mut self, at: Location, what: String) {
+        let file = self.config.segments.folder.to_string();
+        let what = format!("segment {}: {what}", at.segment);
+        self.stage = Stage::Damaged(Damage { file, offset: at.offset, what });
+    }
+}
