@@ -29,6 +29,8 @@ pub mod ids;
 pub mod log;
 pub mod machine;
 pub mod mutants;
+#[cfg(test)]
+mod obedient;
 mod pack;
 pub mod reader;
 #[cfg(feature = "serde")]

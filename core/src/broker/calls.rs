@@ -76,7 +76,7 @@ impl Broker {
         self.change_over(clock, call, out);
     }
 
-    /// What becomes of a change does not matter to anybody any more, or is known.
+    /// A change is settled: the next may go.
     pub(super) fn change_over(&mut self, clock: Clock, call: CallId, out: &mut Out) {
         if self.calls.changing == Some(call) {
             self.calls.changing = None;
@@ -135,7 +135,6 @@ impl Broker {
                     let words = format!("offset {offset} lies beyond the end, {}", place.end);
                     return Err(Refusal::Invalid(words.into()));
                 }
-                self.moving.insert((partition, consumer.clone()));
                 Ok(Some(Record::Commit { partition, offset, consumer }))
             }
             Request::Describe { .. } | Request::List { .. } | Request::Status | Request::Shutdown => Ok(None),

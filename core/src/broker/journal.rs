@@ -36,6 +36,8 @@ pub(super) enum Then {
     Nothing,
     /// A caller, to be told that it is done.
     Answer(CallId),
+    /// A caller that was told that nobody knows.
+    Told(CallId),
     /// A write session, to be told that it is open.
     Open(ConnId),
 }
@@ -96,14 +98,14 @@ impl Journal {
         }
     }
 
-    /// No caller waits any more for the records from `from` to before `upto`: gives those who did.
+    /// No caller waits any more for the records from `from` to before `upto`: gives those who did, to be told.
     pub(super) fn give_up(&mut self, from: u64, upto: u64) -> Vec<CallId> {
         let mut callers = Vec::new();
         for sequence in from.max(self.first)..upto.min(self.end()) {
             if let Some(entry) = self.entry(sequence)
                 && let Then::Answer(call) = entry.then
             {
-                entry.then = Then::Nothing;
+                entry.then = Then::Told(call);
                 callers.push(call);
             }
         }

@@ -115,8 +115,6 @@ pub struct Broker {
     dropping: BTreeSet<TopicId>,
     /// Partitions of which a decision to give messages up is on its way.
     trimming: BTreeSet<PartitionId>,
-    /// Commit positions that a call moves, on their way.
-    moving: BTreeSet<(PartitionId, Arc<str>)>,
     /// Reads of the log for the readers: the partition and the first offset that a record must have.
     fetching: BTreeMap<u64, (PartitionId, u64)>,
     /// Partitions that readers have to be told of.
@@ -171,7 +169,6 @@ impl Broker {
             connections: BTreeSet::new(),
             dropping: BTreeSet::new(),
             trimming: BTreeSet::new(),
-            moving: BTreeSet::new(),
             fetching: BTreeMap::new(),
             shown: Vec::new(),
             wishes: VecDeque::new(),

@@ -109,9 +109,10 @@ impl Broker {
             if let Err(what) = self.apply(sequence, &entry) {
                 return self.damaged(entry.at, what);
             }
-            self.applied(clock, &entry.effect, out);
+            self.applied(clock, &entry, out);
             match entry.then {
                 Then::Answer(call) => self.changed(clock, call, out),
+                Then::Told(call) => self.change_over(clock, call, out),
                 Then::Open(conn) => self.greet(conn, out),
                 Then::Nothing => {}
             }
@@ -166,8 +167,8 @@ impl Broker {
     }
 
     /// Readers hear of what has changed.
-    fn applied(&mut self, clock: Clock, effect: &Effect, out: &mut Out) {
-        match effect {
+    fn applied(&mut self, clock: Clock, entry: &Entry, out: &mut Out) {
+        match &entry.effect {
             Effect::Messages(written) => self.shown.push(written.partition),
             Effect::Other(Record::Alter { topic, .. } | Record::Drop { topic }) => {
                 self.ask_readers(|readers, (config, catalogue), wishes| {
@@ -175,7 +176,7 @@ impl Broker {
                 });
             }
             Effect::Other(Record::Commit { partition, offset, consumer }) => {
-                let moved = self.moving.remove(&(*partition, consumer.clone()));
+                let moved = matches!(entry.then, Then::Answer(_) | Then::Told(_));
                 if moved {
                     mark(out, "commit position moved by a call");
                 }

@@ -336,3 +336,7 @@ fn batch(from: &mut Reader<'_>) -> Result<Batch, BadRecord> {
     }
     Ok(Batch { offset, producer_id, session_meta, codec, written_at, messages })
 }
+
+#[cfg(test)]
+#[path = "record_tests.rs"]
+mod tests;

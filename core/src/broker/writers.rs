@@ -400,8 +400,9 @@ fn reply(out: &mut Out, conn: ConnId, said: FromServer) {
 /// The partition of a source that has none yet: the first 128-bit range of equal ones that its MD5 falls into, as YDB does.
 fn choose(source: &str, partitions: u32) -> u32 {
     let hash = u128::from_be_bytes(md5::compute(source).0);
-    let range = u128::MAX / u128::from(partitions.max(1)) + 1;
-    if partitions <= 1 { 0 } else { (hash / range) as u32 }
+    let partitions = u128::from(partitions.max(1));
+    // The last range takes what does not divide.
+    (hash / (u128::MAX / partitions)).min(partitions - 1) as u32
 }
 
 impl Effect {
