@@ -17,6 +17,13 @@ crate::mutants! {
         OlderSessionLives => "one-writer",
         /// PEERS-S9: numbers count as stored before there is room for their messages in the log.
         NumbersBeforeRoom => "acked-is-durable",
+        /// BUGS-C10: a partition session is named after its partition, so that what a reader says about an old one counts
+        /// for a new one (ydb-python-sdk fe00ecbe; pulsar 13945).
+        PartitionSessionsReused => "partition-sessions-are-new",
+        /// BUGS-C11, reading: a commit of some messages of a record commits them all.
+        PartOfRecordCommitsAll => "commits-are-what-was-said",
+        /// BUGS-B18: a reader that was too slow to give a partition up goes on reading and committing.
+        StaleSessionGoesOn => "one-reader",
     }
 }
 
