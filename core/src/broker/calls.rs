@@ -10,7 +10,6 @@ use super::journal::Then;
 use super::record::Record;
 use super::status::{UNAVAILABLE, status};
 use super::{Broker, Out, Stage, mark};
-use crate::log::api::Phase;
 use crate::log::segments::{self, Refused};
 use crate::{Action, CallId, Clock};
 use alloc::{collections::VecDeque, format, sync::Arc, vec::Vec};
@@ -211,17 +210,9 @@ impl Broker {
     }
 
     fn status(&self) -> Status {
-        let phase = match &self.stage {
-            Stage::New | Stage::Recovering => Phase::Recovering,
-            Stage::Ready if self.full => Phase::Full,
-            Stage::Ready => Phase::Ready,
-            Stage::Closing => Phase::Closing,
-            Stage::Closed => Phase::Closed,
-            Stage::Damaged(damage) => Phase::Damaged(damage.clone()),
-        };
         Status {
-            phase,
-            frontiers: self.segments.frontiers(),
+            phase: self.phase(),
+            frontiers: self.frontiers(),
             recovery: self.recovery.clone(),
             segments: self.segments.segments(),
             topics: self.catalogue.len() as u64,

@@ -55,7 +55,7 @@ mod writers;
 pub use config::Config;
 pub use mutants::Mutant;
 
-use crate::log::api::{Damage, Recovered};
+use crate::log::api::{Damage, Frontiers, Phase, Recovered};
 use crate::log::segments::{self, ConfigError, Location, Segments};
 use crate::reader::wire as read;
 use crate::{Action, Clock, ConnId, Input, Machine, Mark, Mono, Node, Window};
@@ -75,8 +75,23 @@ use record::Record;
 use tail::Tail;
 use writers::Writers;
 
-/// The interesting places of the broker itself, as [`crate::Mark`]s; those of its log come on top.
-pub const MARKS: &[&str] = &[
+/// The interesting places of the broker, its read sessions and its log, as [`crate::Mark`]s.
+pub const MARKS: &[&str] = &{
+    let parts = [segments::MARKS, OWN_MARKS, readers::MARKS];
+    let mut all = [""; segments::MARKS.len() + OWN_MARKS.len() + readers::MARKS.len()];
+    let (mut part, mut n, mut at) = (0, 0, 0);
+    while at < all.len() {
+        if n == parts[part].len() {
+            (part, n) = (part + 1, 0);
+            continue;
+        }
+        all[at] = parts[part][n];
+        (n, at) = (n + 1, at + 1);
+    }
+    all
+};
+
+const OWN_MARKS: &[&str] = &[
     "older session of a producer ended",
     "producer known again",
     "number known again",
@@ -180,6 +195,23 @@ impl Broker {
     /// The configuration that it was made with.
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// What it is doing.
+    pub fn phase(&self) -> Phase {
+        match &self.stage {
+            Stage::New | Stage::Recovering => Phase::Recovering,
+            Stage::Ready if self.full => Phase::Full,
+            Stage::Ready => Phase::Ready,
+            Stage::Closing => Phase::Closing,
+            Stage::Closed => Phase::Closed,
+            Stage::Damaged(damage) => Phase::Damaged(damage.clone()),
+        }
+    }
+
+    /// How far its log has come, in records.
+    pub fn frontiers(&self) -> Frontiers {
+        self.segments.frontiers()
     }
 
     /// A record for the log, as soon as there is room.

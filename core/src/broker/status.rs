@@ -5,7 +5,6 @@ use crate::writer::wire::{Issue, Status};
 use alloc::{sync::Arc, vec};
 
 pub(super) const BAD_REQUEST: u32 = 400_010;
-pub(super) const INTERNAL_ERROR: u32 = 400_030;
 pub(super) const UNAVAILABLE: u32 = 400_050;
 pub(super) const OVERLOADED: u32 = 400_060;
 pub(super) const SCHEME_ERROR: u32 = 400_070;

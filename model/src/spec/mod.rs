@@ -5,3 +5,4 @@
 pub mod events;
 pub mod image;
 pub mod publish;
+pub mod topic;

@@ -2,10 +2,12 @@
 //! through it and knows none by name. A stranger's repository has a list of its own.
 
 pub mod log;
+pub mod pipeline;
 pub mod writer;
 
 use crate::{system::System, toy::ToySystem};
 use log::LogSystem;
+use pipeline::PipelineSystem;
 
 /// Does something for each system, whatever its types.
 pub trait Visitor {
@@ -16,5 +18,6 @@ pub trait Visitor {
 /// Shows a visitor every system, in the order in which lists name them.
 pub fn each(visitor: &mut impl Visitor) {
     visitor.visit::<LogSystem>();
+    visitor.visit::<PipelineSystem>();
     visitor.visit::<ToySystem>();
 }

@@ -20,7 +20,7 @@ pub struct Client {
 }
 
 impl Client {
-    pub(super) fn new(me: NodeId, config: Config) -> Client {
+    pub(in crate::systems) fn new(me: NodeId, config: Config) -> Client {
         match Writer::new(config) {
             Ok(writer) => Client { me, writer },
             // The header's settings were validated when the cluster was built.

@@ -82,7 +82,7 @@ pub(super) fn build(header: &Header) -> Result<Topic, String> {
 }
 
 /// A writer of which everything is small.
-fn small() -> Config {
+pub(in crate::systems) fn small() -> Config {
     Config {
         message_bytes: SMALL as u32,
         buffer_bytes: 16 * (MESSAGE_COST + SMALL),

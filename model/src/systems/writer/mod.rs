@@ -2,14 +2,14 @@
 //! has [moods](wire::Mood); settings and verbs in the scenario language, promises, and bounded scopes.
 
 pub mod client;
-mod config;
+pub(in crate::systems) mod config;
 mod protocol;
 mod scopes;
 pub mod server;
 mod store;
 #[cfg(test)]
 mod tests;
-mod verbs;
+pub(in crate::systems) mod verbs;
 pub mod wire;
 mod workload;
 

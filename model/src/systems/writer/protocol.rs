@@ -27,7 +27,7 @@ pub struct Ghost {
 }
 
 impl Ghost {
-    fn called(&mut self, seen: Seen, node: NodeId, call: CallId, request: &Request) {
+    pub(in crate::systems) fn called(&mut self, seen: Seen, node: NodeId, call: CallId, request: &Request) {
         let asked = match request {
             Request::Write { codec, bytes, .. } => {
                 let content = wire::content(call, *bytes);
@@ -48,7 +48,7 @@ impl Ghost {
         }
     }
 
-    fn replied(
+    pub(in crate::systems) fn replied(
         &mut self,
         seen: Seen,
         node: NodeId,
@@ -69,6 +69,16 @@ impl Ghost {
             }
         }
         Ok(())
+    }
+
+    pub(in crate::systems) fn refused(&mut self, call: CallId) {
+        self.destroys.remove(&call);
+        self.history.refused(call);
+    }
+
+    pub(in crate::systems) fn lost(&mut self, call: CallId) {
+        self.destroys.remove(&call);
+        self.history.lost(call);
     }
 
     fn stepped(
@@ -118,14 +128,8 @@ impl Protocol for Topic {
     fn observe(&self, ghost: &mut Ghost, seen: Seen, event: Event<'_, TopicNode>) -> Result<(), Violation> {
         match event {
             Event::Called(node, call, request) => ghost.called(seen, node, call, request),
-            Event::Refused(_, call) => {
-                ghost.destroys.remove(&call);
-                ghost.history.refused(call);
-            }
-            Event::Lost(_, call) => {
-                ghost.destroys.remove(&call);
-                ghost.history.lost(call);
-            }
+            Event::Refused(_, call) => ghost.refused(call),
+            Event::Lost(_, call) => ghost.lost(call),
             Event::Booted(node) if node != SERVER => ghost.history.booted(node),
             Event::Replied(node, call, response) => return ghost.replied(seen, node, call, response),
             Event::Stepped(node, _, actions) => return ghost.stepped(self, seen, node, actions),

@@ -67,7 +67,7 @@ pub(super) fn parse(
     }
 }
 
-fn write(rest: &mut std::slice::Iter<'_, Word>) -> Result<Request, Problem> {
+pub(in crate::systems) fn write(rest: &mut std::slice::Iter<'_, Word>) -> Result<Request, Problem> {
     let (mut codec, mut seq_no, mut bytes) = (Codec::RAW, None, 0);
     while let Some(word) = rest.next() {
         let value = || rest.next().ok_or_else(|| Problem::missing(std::slice::from_ref(word), "a number"));
@@ -105,7 +105,7 @@ fn mood(words: &[Word], rest: &mut std::slice::Iter<'_, Word>) -> Result<Mood, P
 }
 
 /// A call as a line says it.
-pub(super) fn label(node: &str, call: CallId, request: &Request) -> String {
+pub(in crate::systems) fn label(node: &str, call: CallId, request: &Request) -> String {
     let said = match request {
         Request::Write { codec, seq_no, bytes } => {
             let mut said = format!("writes {node}");
@@ -141,7 +141,7 @@ pub(super) fn label(node: &str, call: CallId, request: &Request) -> String {
 }
 
 /// What travels, in a word or two.
-pub(super) fn message(message: &Msg) -> String {
+pub(in crate::systems) fn message(message: &Msg) -> String {
     let numbers = |numbers: Vec<String>| numbers.join("+");
     match message {
         Msg::Up(FromClient::Init(_)) => "init".into(),

@@ -1,0 +1,152 @@
+//! The settings of a pipeline in a scenario: names, units, defaults, and what a random run chooses. Refuses what it does not
+//! know, naming what it does. The defaults are small, so that windows, records and segments fill.
+
+use super::{Pipeline, header};
+use crate::{
+    scenario::{Header, parse_span, unknown},
+    systems::writer::config::small,
+    world::{Key, disk::Geometry},
+};
+use onceward_core::{
+    Dur, Path, Window,
+    broker::{self, api},
+    writer::api::MESSAGE_COST,
+};
+
+/// One setting: its name and what it means.
+const SETTINGS: &[(&str, &str)] = &[
+    ("partitions", "how many partitions the topic has"),
+    ("batch", "most messages of a request; that many are sent at once"),
+    ("window", "most messages in flight"),
+    ("room", "how many small messages of a writer may be unanswered"),
+    ("ack-timeout", "an acknowledgement must come this often"),
+    ("close-timeout", "a close gives up after this"),
+    ("record", "messages of a request that are stored together have so many bytes at most"),
+    ("segment", "a file of the broker's log is sealed before it would have more bytes than this"),
+    ("tail", "bytes of messages that the broker keeps in memory for readers"),
+    ("response", "a reader is sent no more bytes than this at once"),
+    ("credit", "bytes that a reader lets the broker send ahead"),
+    ("stop-timeout", "how long a reader may take to give up a partition"),
+    ("capacity", "bytes that the broker's disk holds, or none"),
+];
+
+/// The interesting places that a default batch must reach.
+pub(super) const MARKS: &[&str] = &[
+    "older session of a producer ended",
+    "producer known again",
+    "number known again",
+    "messages read from the disk",
+];
+
+/// Builds the cluster of a header.
+pub(super) fn build(header: &Header) -> Result<Pipeline, String> {
+    let (mut writers, mut readers, mut clients) = (1, 1, 1);
+    for (role, count) in &header.cluster {
+        match role.as_str() {
+            "broker" if *count == 1 => {}
+            "broker" => return Err("there is exactly one broker".into()),
+            "writer" if (1..=64).contains(count) => writers = *count,
+            "writer" => return Err("1 to 64 writers".into()),
+            "reader" if *count <= 64 => readers = *count,
+            "reader" => return Err("up to 64 readers".into()),
+            "client" if (1..=1000).contains(count) => clients = *count,
+            "client" => return Err("1 to 1000 clients".into()),
+            other => return Err(unknown("role", other, ["broker", "writer", "reader", "client"])),
+        }
+    }
+    let mut pipeline = Pipeline {
+        broker: small_broker(),
+        writer: small(),
+        writers,
+        readers,
+        clients,
+        partitions: 1,
+        credit: 4096,
+        geometry: Geometry::SIMULATED,
+    };
+    for (name, value) in &header.config {
+        let wrong = |what: &str| format!("{name}={value}: {what}");
+        let number = || value.parse::<u32>().map_err(|_| wrong("write a number"));
+        let span = || parse_span(value).map_err(|what| wrong(&what));
+        let (broker, writer) = (&mut pipeline.broker, &mut pipeline.writer);
+        match name.as_str() {
+            "partitions" => pipeline.partitions = number()?,
+            "batch" => writer.batch_messages = number()?,
+            "window" => writer.in_flight = number()?,
+            "room" => writer.buffer_bytes = u64::from(number()?).saturating_mul(MESSAGE_COST + 64),
+            "ack-timeout" => writer.ack_timeout = span()?,
+            "close-timeout" => writer.close_timeout = span()?,
+            "record" => broker.record_bytes = number()?,
+            "segment" => broker.segments.segment_bytes = number()?.into(),
+            "tail" => broker.tail_bytes = number()?.into(),
+            "response" => broker.response_bytes = number()?,
+            "credit" => pipeline.credit = number()?.into(),
+            "stop-timeout" => broker.stop_timeout = span()?,
+            "capacity" if value == "none" => pipeline.geometry.capacity = None,
+            "capacity" => pipeline.geometry.capacity = Some(number()?.into()),
+            other => return Err(unknown("setting", other, SETTINGS.iter().map(|(name, _)| *name))),
+        }
+    }
+    if !(1..=64).contains(&pipeline.partitions) {
+        return Err(format!("partitions={}: 1 to 64", pipeline.partitions));
+    }
+    if pipeline.credit == 0 {
+        return Err("credit=0: nobody would be sent anything".into());
+    }
+    pipeline.broker.validate().map_err(|error| error.to_string())?;
+    pipeline.writer.validate().map_err(|error| error.to_string())?;
+    Ok(pipeline)
+}
+
+/// A broker of which everything is small.
+fn small_broker() -> broker::Config {
+    let mut config = broker::Config::new(Path::root(), 0xb0b);
+    config.message_bytes = 4 << 10;
+    config.record_bytes = 1 << 10;
+    config.session_bytes = 8 << 10;
+    config.response_bytes = 1 << 10;
+    config.tail_bytes = 2 << 10;
+    config.fetches = 4;
+    config.stop_timeout = Dur::millis(50);
+    let segments = &mut config.segments;
+    segments.segment_bytes = 8 << 10;
+    segments.group_bytes = 4 << 10;
+    segments.queue_bytes = 96 << 10;
+    segments.read_chunk = 4 << 10;
+    segments.preallocate = false;
+    segments.retry = Window { from: Dur::millis(1), to: Dur::millis(2) };
+    config
+}
+
+/// Draws a cluster.
+pub(super) fn draw(key: Key) -> Header {
+    let pick = |purpose, of: &[&'static str]| of[key.below(purpose, of.len() as u64) as usize];
+    let settings = [
+        ("partitions", pick(0, &["1", "2", "3"])),
+        ("batch", pick(1, &["1", "2", "4"])),
+        ("window", pick(2, &["4", "8", "1000"])),
+        ("ack-timeout", pick(3, &["50ms", "200ms", "10s"])),
+        ("close-timeout", pick(4, &["20ms", "5s"])),
+        ("record", pick(5, &["40", "1024"])),
+        ("segment", pick(6, &["2048", "8192"])),
+        ("tail", pick(7, &["0", "2048", "100000"])),
+        ("response", pick(8, &["1", "1024"])),
+        ("credit", pick(9, &["1", "200", "4096"])),
+    ];
+    let (writers, readers) = (1 + key.below(10, 3) as u16, key.below(11, 4) as u16);
+    header(writers, readers, 1 + key.below(12, 6) as u16, &settings)
+}
+
+/// A reader's name in scenarios, by its place after the writers.
+pub(super) fn reader_name(place: u16, readers: u16) -> String {
+    if place >= readers { "auditor".into() } else { format!("reader-{}", place + 1) }
+}
+
+/// A broker's timer in reports.
+pub(super) fn timer_name(timer: &api::Timer) -> String {
+    match timer {
+        api::Timer::Segments(timer) => format!("log-{timer:?}").to_lowercase(),
+        api::Timer::Readers => "readers".into(),
+        api::Timer::Retention => "retention".into(),
+    }
+}

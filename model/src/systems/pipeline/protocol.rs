@@ -1,0 +1,189 @@
+//! The pipeline as a protocol: what is noticed of it, and when it is at rest. It judges nothing itself: the promises are in
+//! [`crate::spec::publish`] and [`crate::spec::topic`].
+
+use super::{
+    Action, BROKER, Pipeline, PipelineNode, Request, Timer, config,
+    host::Host,
+    reader::{self, Reader},
+};
+use crate::{
+    spec::{publish::Record, topic::Book},
+    systems::writer::{self, client::Client, verbs, wire},
+    world::{Event, Protocol, Seen, Violation, World, disk::Geometry},
+};
+use onceward_core::{
+    CallId, NodeId,
+    broker::api::Message,
+    log::api::Phase,
+    writer::{Timer as WriterTimer, wire::FromServer},
+};
+
+/// What is known from the outside.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+pub struct Ghost {
+    writers: writer::Ghost,
+    /// What was said on the streams.
+    pub book: Book,
+}
+
+impl Ghost {
+    fn stepped(
+        &mut self,
+        pipeline: &Pipeline,
+        seen: Seen,
+        node: NodeId,
+        actions: &[Action],
+    ) -> Result<(), Violation> {
+        let history = &mut self.writers.history;
+        for action in actions {
+            match action {
+                Action::Write(conn, Message::WriteReply(said)) => {
+                    if matches!(said, FromServer::Init(_)) {
+                        history.greeted(conn.initiator);
+                    }
+                    self.book.writer_told(seen, *conn, said)?;
+                }
+                Action::Write(conn, Message::ReadReply(said)) => self.book.reader_told(seen, *conn, said)?,
+                Action::Write(conn, Message::Write(said)) => {
+                    history.speaks(seen, node)?;
+                    self.book.writer_said(*conn, said);
+                }
+                Action::Write(conn, Message::Read(said)) => self.book.reader_said(*conn, said),
+                Action::Connect(..) if pipeline.is_writer(node) => history.speaks(seen, node)?,
+                Action::Arm(Timer::Writer(WriterTimer::Retry), window) => {
+                    history.waits(seen, node, *window, &pipeline.writer)?;
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Judges what is there in the end: everything was read since faults stopped.
+    fn judge(&self) -> Result<(), Violation> {
+        self.book.judge()?;
+        let stored: Vec<Record> = self
+            .book
+            .audited()
+            .map(|stored| Record { seq_no: stored.seq_no, content: wire::decode(stored.codec, &stored.data) })
+            .collect();
+        self.writers.history.judge(&stored)
+    }
+}
+
+impl Pipeline {
+    fn is_writer(&self, node: NodeId) -> bool {
+        (1..=self.writers).contains(&node.0)
+    }
+
+    /// Whether everything that was ever told is read, and committed where somebody commits.
+    fn is_read(&self, ghost: &Ghost) -> bool {
+        (0..self.partitions).all(|partition| ghost.book.is_read(partition, self.readers > 0))
+    }
+}
+
+impl Protocol for Pipeline {
+    type Node = PipelineNode;
+    type Ghost = Ghost;
+
+    fn nodes(&self) -> u16 {
+        self.writers + self.readers + 2
+    }
+
+    fn boot(&self, node: NodeId, _config: u8) -> PipelineNode {
+        if node == BROKER {
+            return PipelineNode::Broker(Box::new(Host::new(self.broker.clone(), self.partitions)));
+        }
+        if self.is_writer(node) {
+            let mut config = self.writer.clone();
+            config.producer_id = format!("producer-{}", node.0).into();
+            return PipelineNode::Writer(Box::new(Client::new(node, config)));
+        }
+        let auditor = node.0 > self.writers + self.readers;
+        PipelineNode::Reader(Reader::new(node, auditor, self.credit))
+    }
+
+    fn ghost(&self) -> Ghost {
+        Ghost::default()
+    }
+
+    fn geometry(&self, node: NodeId) -> Geometry {
+        if node == BROKER { self.geometry } else { Geometry::default() }
+    }
+
+    fn observe(
+        &self,
+        ghost: &mut Ghost,
+        seen: Seen,
+        event: Event<'_, PipelineNode>,
+    ) -> Result<(), Violation> {
+        match event {
+            Event::Called(node, call, request) => ghost.writers.called(seen, node, call, request),
+            Event::Refused(_, call) => ghost.writers.refused(call),
+            Event::Lost(_, call) => ghost.writers.lost(call),
+            Event::Booted(node) if self.is_writer(node) => ghost.writers.history.booted(node),
+            Event::Replied(node, call, response) => return ghost.writers.replied(seen, node, call, response),
+            Event::Stepped(node, _, actions) => return ghost.stepped(self, seen, node, actions),
+            Event::Booted(_) | Event::Crashed { .. } | Event::Damaged(_) => {}
+        }
+        Ok(())
+    }
+
+    fn check(&self, ghost: &Ghost, world: &World<Pipeline>) -> Result<(), Violation> {
+        for (node, _) in world.hosts().filter(|(node, _)| self.is_writer(*node)) {
+            ghost.writers.history.within(node, self.writer.buffer_bytes)?;
+        }
+        if self.settled(ghost, world) { ghost.judge() } else { Ok(()) }
+    }
+
+    fn settled(&self, ghost: &Ghost, world: &World<Pipeline>) -> bool {
+        let at_rest = world.hosts().all(|(_, host)| {
+            host.runs()
+                && match &host.node {
+                    Some(PipelineNode::Broker(host)) => host.is_open() && host.is_at_rest(),
+                    Some(_) => true,
+                    None => false,
+                }
+        });
+        at_rest && ghost.writers.history.is_settled() && self.is_read(ghost)
+    }
+
+    fn healed(&self, ghost: &Ghost) -> Result<(), Violation> {
+        ghost.writers.history.unanswered()?;
+        ghost.judge()
+    }
+
+    fn over(&self, node: &PipelineNode) -> bool {
+        matches!(node, PipelineNode::Broker(host) if host.phase() == Phase::Closed)
+    }
+
+    fn node_name(&self, node: NodeId) -> String {
+        match node.0.checked_sub(self.writers + 1) {
+            _ if node == BROKER => "broker".into(),
+            None => format!("writer-{}", node.0),
+            Some(place) => config::reader_name(place, self.readers),
+        }
+    }
+
+    fn message_label(&self, message: &Message) -> String {
+        match message {
+            Message::Write(said) => verbs::message(&wire::Msg::Up(said.clone())),
+            Message::WriteReply(said) => verbs::message(&wire::Msg::Down(said.clone())),
+            Message::Read(said) => super::verbs::reader_says(said),
+            Message::ReadReply(said) => super::verbs::reader_hears(said),
+        }
+    }
+
+    fn timer_label(&self, timer: &Timer) -> String {
+        match timer {
+            Timer::Broker(timer) => config::timer_name(timer),
+            Timer::Writer(timer) => format!("{timer:?}").to_lowercase(),
+            Timer::Reader(reader::Timer::Connect) => "connect".into(),
+            Timer::Reader(reader::Timer::Watch) => "watch".into(),
+        }
+    }
+
+    fn call_label(&self, node: NodeId, call: CallId, request: &Request) -> String {
+        verbs::label(&self.node_name(node), call, request)
+    }
+}
