@@ -46,6 +46,13 @@ impl Fetches {
         }
     }
 
+    /// Nothing is on its way or about to be, and no more is kept than may be.
+    #[cfg(test)]
+    pub(super) fn is_idle(&self, most: usize) -> bool {
+        let idle = self.outstanding.is_empty() && self.wanted.is_empty() && self.queue.is_empty();
+        idle && self.kept.len() <= most
+    }
+
     /// Takes out a record that was kept.
     fn take_kept(&mut self, record: RecordId) -> Option<Arc<Batch>> {
         let index = self.kept.iter().position(|(kept, _)| *kept == record)?;

@@ -34,6 +34,8 @@ mod group;
 mod parts;
 mod session;
 mod sessions;
+#[cfg(test)]
+mod tests;
 use super::catalogue::{Catalogue, PartitionId, Span, TopicId};
 use super::config::Config;
 use crate::reader::wire::{Batch, FromClient, FromServer, Init, PartitionSessionId};
