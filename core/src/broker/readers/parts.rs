@@ -176,6 +176,8 @@ impl Readers {
             ask.catalogue.partition(part.at).map_or(0, |there| there.committed(&session.consumer));
         self.deadlines.insert((until, (conn, id)));
         self.forget_asked((conn, id), 0);
+        // There is room for other partitions.
+        self.wake(ask, conn);
         out.push(Wish::Mark("a partition passes to another reader"));
         out.push(Wish::Send(conn, FromServer::Stop { session: id, graceful: true, committed }));
     }
@@ -216,6 +218,7 @@ impl Readers {
             let parts = self.sessions.get_mut(&conn).map(|session| &mut session.parts);
             parts.and_then(|parts| parts.insert(id, part));
         }
+        self.wake(ask, conn);
         if let Some(group) = self.group_of(conn, at) {
             self.pass_on(ask, &group, at.number, out);
         }

@@ -159,3 +159,16 @@ fn what_is_about_to_be_sent_is_sent_before_the_stop() {
     assert!(matches!(said[..], [FromServer::Data { .. }, FromServer::Stop { .. }]), "{said:?}");
     assert!(rig.readers.has(conn(1)));
 }
+
+#[test]
+fn room_that_a_stop_makes_is_used() {
+    let mut rig = Rig::with(2);
+    rig.reader(1, 100_000);
+    rig.write(1, &[1500]);
+    // A whole response is on its way, so that this one has to wait.
+    rig.write(0, &[1]);
+    assert_eq!(rig.fetches.len(), 1);
+    rig.open(2, "c", &[filter("t")]);
+    rig.answer_all();
+    assert_eq!(rig.offsets(1)[&1], [0]);
+}
