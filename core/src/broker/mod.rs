@@ -214,6 +214,12 @@ impl Broker {
         self.segments.frontiers()
     }
 
+    /// How many messages it has ever shown to readers, over all topics that are there.
+    pub fn shown(&self) -> u64 {
+        let partitions = self.catalogue.topics().flat_map(|(_, topic)| &topic.partitions);
+        partitions.map(|partition| partition.end).sum()
+    }
+
     /// A record for the log, as soon as there is room.
     fn owe(&mut self, record: Record, then: Then) {
         self.owed.push_back(Owed { bytes: record.encode(), effect: Effect::of(record), then });

@@ -270,6 +270,7 @@ impl Book {
             let said = format!("committed was {asked}, it begins at {committed}");
             return Err(Violation::new(COMMITS_ASKED_FOR, what).at(seen, said));
         }
+        self.confirmed.insert(partition, committed);
         Ok(())
     }
 

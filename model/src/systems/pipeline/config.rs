@@ -34,8 +34,13 @@ const SETTINGS: &[(&str, &str)] = &[
 pub(super) const MARKS: &[&str] = &[
     "older session of a producer ended",
     "producer known again",
-    "number known again",
     "messages read from the disk",
+    "a commit waits for one that is not durable",
+    "a partition passes to another reader",
+    "a partition waits for a commit that is not durable",
+    "a reader has used up its credit",
+    "a reader was too slow to give a partition up",
+    "a record is sent in parts",
 ];
 
 /// Builds the cluster of a header.

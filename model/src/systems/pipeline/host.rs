@@ -46,6 +46,11 @@ impl Host {
         self.broker.phase()
     }
 
+    /// How many messages it has shown.
+    pub fn shown(&self) -> u64 {
+        self.broker.shown()
+    }
+
     /// Whether nothing is on its way into the log.
     pub fn is_at_rest(&self) -> bool {
         let frontiers = self.broker.frontiers();

@@ -140,7 +140,10 @@ impl Protocol for Pipeline {
         let at_rest = world.hosts().all(|(_, host)| {
             host.runs()
                 && match &host.node {
-                    Some(PipelineNode::Broker(host)) => host.is_open() && host.is_at_rest(),
+                    Some(PipelineNode::Broker(host)) => {
+                        let audited = ghost.book.audited().count() as u64;
+                        host.is_open() && host.is_at_rest() && audited == host.shown()
+                    }
                     Some(_) => true,
                     None => false,
                 }
