@@ -242,3 +242,20 @@ fn a_record_with_other_messages_is_not_sent() {
     assert_eq!(rig.failed(1).unwrap().0, 400_050);
     assert!(!rig.readers.has(conn(1)));
 }
+
+#[test]
+fn a_busy_partition_does_not_starve_another() {
+    let mut rig = Rig::with(3);
+    rig.config.fetches = 1;
+    rig.config.response_bytes = 1_000_000;
+    (0..9).for_each(|n| rig.write(n % 3, &[10]));
+    rig.open(1, "c", &[filter("t")]);
+    rig.start_all(1);
+    rig.read(1, 1_000_000);
+    let mut order = vec![];
+    while let Some((_, at, _)) = rig.fetches.front() {
+        order.push(at.number);
+        rig.answer(0, Fetched::Batch);
+    }
+    assert_eq!(order, [0, 1, 2, 0, 1, 2, 0, 1, 2]);
+}
