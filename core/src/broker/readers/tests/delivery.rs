@@ -259,3 +259,23 @@ fn a_busy_partition_does_not_starve_another() {
     }
     assert_eq!(order, [0, 1, 2, 0, 1, 2, 0, 1, 2]);
 }
+
+#[test]
+fn no_more_records_are_kept_for_readers_with_little_credit_than_may_be_fetched() {
+    let mut rig = Rig::with(5);
+    for number in 0..5 {
+        rig.write(number, &[10; 10]);
+        rig.open(number, "c", &[TopicFilter { partitions: vec![number], ..filter("t") }]);
+        rig.read(number, 1);
+        rig.start_all(number);
+        rig.answer_all();
+    }
+    assert_eq!(rig.readers.fetches.held(), (vec![], 3));
+    // Those that were not kept are fetched again.
+    for number in 0..5 {
+        rig.read(number, 10_000);
+        rig.answer_all();
+        assert_eq!(rig.offsets(number)[&1], (0..10).collect::<Vec<_>>());
+    }
+    assert_eq!(rig.readers.fetches.held(), (vec![], 0));
+}

@@ -215,6 +215,11 @@ impl World {
             );
         }
         assert!(rig.readers.unsettled.is_empty());
+        let (mut queue, kept) = rig.readers.fetches.held();
+        queue.sort_unstable();
+        let queued = sessions.iter().filter(|(_, session)| session.queued).map(|(conn, _)| *conn);
+        assert_eq!(queue, queued.collect::<Vec<_>>());
+        assert!(kept <= rig.config.fetches as usize);
         let credit = sessions.iter().map(|(of, session)| (*of, session.credit + session.load.bytes as i64));
         let books = rig.books.iter().map(|(of, book)| (*of, book.credit));
         assert_eq!(credit.collect::<Vec<_>>(), books.collect::<Vec<_>>());
@@ -251,7 +256,7 @@ impl World {
     fn at_rest(&mut self) {
         let rig = &self.rig;
         assert_eq!(rig.alarm, None);
-        assert!(rig.readers.fetches.is_idle(rig.config.fetches as usize));
+        assert!(rig.readers.fetches.is_idle());
         for book in rig.books.values() {
             for leaf in book.parts.values() {
                 let there = rig.catalogue.partition(leaf.at).unwrap();
