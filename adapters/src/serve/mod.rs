@@ -23,10 +23,12 @@ use crate::driver::call::Lost;
 use crate::driver::files::{self, Files};
 use crate::driver::metrics::{Metrics, NoMetrics};
 use host::{Backend, Host};
-use onceward_core::Node;
 use onceward_core::broker::api::{Message, Request, Response};
+use onceward_core::broker::{Broker, Config};
 use onceward_core::log::api::{Damage, Phase, Recovered};
+use onceward_core::{Node, Path as StorePath};
 use std::future::Future;
+use std::hash::{BuildHasher, RandomState};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -45,6 +47,9 @@ pub struct Options {
     pub listen: String,
     /// The host and port that clients are told to dial; `None`: those that they have dialled already.
     pub advertise: Option<(String, u16)>,
+    /// The bounds of the machine. Its folder is the broker's own, and the identity of a new log is random; both fields are
+    /// ignored.
+    pub config: Config,
     /// Who is told of measurements of the machine.
     pub metrics: Arc<dyn Metrics>,
     /// How long [`Server::stop`] waits for clients to take their last words.
@@ -68,9 +73,24 @@ impl Options {
             data: data.into(),
             listen: "127.0.0.1:2136".to_owned(),
             advertise: None,
+            config: Config::new(StorePath::root(), 0),
             metrics: Arc::new(NoMetrics),
             stop_within: Duration::from_secs(10),
         }
+    }
+
+    /// Locks the folder, recovers what is in it, and serves it.
+    ///
+    /// # Errors
+    /// If the address cannot be listened on, or if the folder is in use, holds something else, or holds a damaged broker.
+    pub fn start(&self) -> Result<Server, ServeError> {
+        let mut config = self.config.clone();
+        config.segments.folder = StorePath::root();
+        let keys = RandomState::new();
+        let half = |which: u8| u128::from(keys.hash_one(which));
+        config.segments.store_id = half(0) << 64 | half(1);
+        let fresh = Broker::new(config)?;
+        self.serve(move || fresh.clone())
     }
 
     /// Serves a machine.
