@@ -21,11 +21,7 @@ pub(crate) struct Known {
 
 impl Known {
     /// What a client says.
-    pub(crate) fn from_client(
-        &mut self,
-        database: &Database,
-        message: proto::FromClient,
-    ) -> Checked<FromClient> {
+    pub(crate) fn heard(&mut self, database: &Database, message: proto::FromClient) -> Checked<FromClient> {
         use proto::ClientMessage as Said;
         Ok(match message.client_message {
             Some(Said::InitRequest(request)) => FromClient::Init(self.init(database, request)?),
@@ -94,7 +90,7 @@ impl Known {
     }
 
     /// What the broker says.
-    pub(crate) fn from_server(&self, message: FromServer) -> proto::FromServer {
+    pub(crate) fn said(&self, message: FromServer) -> proto::FromServer {
         use proto::ServerMessage as Say;
         let (mut status, mut issues) = (OK, Vec::new());
         let message = match message {

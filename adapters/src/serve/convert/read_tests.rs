@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use prost::Message;
 
 fn told(known: &mut Known, message: proto::FromClient) -> Checked<FromClient> {
-    known.from_client(&Database::new("/local").unwrap(), message)
+    known.heard(&Database::new("/local").unwrap(), message)
 }
 
 const SESSION: PartitionSessionId = PartitionSessionId(3);
@@ -184,7 +184,7 @@ fn what_the_broker_says_has_the_bytes_that_clients_expect() {
         (FromServer::TokenUpdated, "0880b5183a00"),
     ] {
         let hex: String = hex.split_whitespace().collect();
-        assert_eq!(encoded(&known.from_server(said)), hex);
+        assert_eq!(encoded(&known.said(said)), hex);
     }
 }
 

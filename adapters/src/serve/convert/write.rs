@@ -26,11 +26,7 @@ pub(crate) struct Known {
 
 impl Known {
     /// What a client says. `None` if it says nothing, as newer clients may with messages that are not known here.
-    pub(crate) fn from_client(
-        &mut self,
-        database: &Database,
-        message: proto::FromClient,
-    ) -> Checked<FromClient> {
+    pub(crate) fn heard(&mut self, database: &Database, message: proto::FromClient) -> Checked<FromClient> {
         match message.client_message {
             Some(proto::ClientMessage::InitRequest(request)) => {
                 let init = init(database, request)?;
@@ -47,7 +43,7 @@ impl Known {
     }
 
     /// What the broker says.
-    pub(crate) fn from_server(&mut self, message: FromServer) -> proto::FromServer {
+    pub(crate) fn said(&mut self, message: FromServer) -> proto::FromServer {
         let (mut status, mut issues) = (OK, Vec::new());
         let message = match message {
             FromServer::Init(Session { session_id, partition, last_seq_no, codecs }) => {

@@ -12,7 +12,7 @@ fn database() -> Database {
 }
 
 fn told(known: &mut Known, message: proto::FromClient) -> Checked<FromClient> {
-    known.from_client(&database(), message)
+    known.heard(&database(), message)
 }
 
 fn plain_init() -> Init {
@@ -201,7 +201,7 @@ fn what_the_broker_says_has_the_bytes_that_clients_expect() {
         (FromServer::TokenUpdated, "0880b5182a00"),
         (FromServer::Failed(Status { code: OVERLOADED, issues }), "08bcb518120a12046275737920052801"),
     ] {
-        assert_eq!(encoded(&known.from_server(said)), hex);
+        assert_eq!(encoded(&known.said(said)), hex);
     }
 }
 

@@ -71,7 +71,7 @@ impl Speech for ReadSpeech {
 
     fn hear(&self, said: FromClient) -> Checked<Option<Heard>> {
         let mut state = self.lock();
-        let message = match state.known.from_client(&self.database, said)? {
+        let message = match state.known.heard(&self.database, said)? {
             wire::FromClient::Read { bytes } => {
                 state.credit.given = state.credit.given.saturating_add(bytes);
                 match state.credit.pass_on() {
@@ -92,11 +92,11 @@ impl Speech for ReadSpeech {
             state.credit.taken = state.credit.taken.saturating_add(*bytes);
             back = state.credit.pass_on().map(more);
         }
-        Some((state.known.from_server(reply), back))
+        Some((state.known.said(reply), back))
     }
 
     fn failed(status: Status) -> FromServer {
-        Known::default().from_server(wire::FromServer::Failed(status))
+        Known::default().said(wire::FromServer::Failed(status))
     }
 
     fn may_hear(&self) -> bool {

@@ -69,7 +69,7 @@ impl Speech for WriteSpeech {
 
     fn hear(&self, said: FromClient) -> Checked<Option<Heard>> {
         let mut state = self.lock();
-        let message = state.known.from_client(&self.database, said)?;
+        let message = state.known.heard(&self.database, said)?;
         let mut kib = 0;
         if let wire::FromClient::Write { messages, .. } = &message {
             let size = |message: &wire::Numbered| message.payload.data.len() as u64 + OVERHEAD;
@@ -87,11 +87,11 @@ impl Speech for WriteSpeech {
         if let wire::FromServer::Acks(acks) = &reply {
             state.acknowledged(acks.len());
         }
-        Some((state.known.from_server(reply), None))
+        Some((state.known.said(reply), None))
     }
 
     fn failed(status: Status) -> FromServer {
-        Known::default().from_server(wire::FromServer::Failed(status))
+        Known::default().said(wire::FromServer::Failed(status))
     }
 
     fn hold(&self, share: OwnedSemaphorePermit) {

@@ -12,6 +12,8 @@ pub(crate) struct FromClient {
     pub(crate) client_message: Option<ClientMessage>,
 }
 
+// The protocol's own names.
+#[expect(clippy::enum_variant_names)]
 #[derive(Clone, PartialEq, Eq, prost::Oneof)]
 pub(crate) enum ClientMessage {
     #[prost(message, tag = "1")]
@@ -93,6 +95,8 @@ pub(crate) struct FromServer {
     pub(crate) server_message: Option<ServerMessage>,
 }
 
+// The protocol's own names.
+#[expect(clippy::enum_variant_names)]
 #[derive(Clone, PartialEq, Eq, prost::Oneof)]
 pub(crate) enum ServerMessage {
     #[prost(message, tag = "3")]
