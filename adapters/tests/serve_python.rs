@@ -4,7 +4,7 @@
 //! The environment is made once, in the target folder. Where there is no Python, or no package index can be reached, the
 //! tests say so and pass, unless `NEEDS_PYTHON=1` is set: then they fail.
 #![cfg(all(feature = "cli", feature = "serve"))]
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
