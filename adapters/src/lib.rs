@@ -13,6 +13,8 @@ compile_error!(
 
 pub mod driver;
 pub mod mutants;
+#[cfg(feature = "serve")]
+pub mod serve;
 pub mod store;
 pub mod trace;
 

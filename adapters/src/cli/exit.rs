@@ -1,5 +1,7 @@
 //! How the command ends. Decides the exit code of every error; scripts rely on these numbers.
 
+#[cfg(feature = "serve")]
+use onceward::serve::ServeError;
 use onceward::store::BackupError;
 use onceward::{Error, OpenError, Refusal};
 
@@ -48,13 +50,26 @@ impl Exit {
 
     fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
         use onceward::driver::files::OpenError as FolderError;
+        let of_folder = |error: &FolderError| match error {
+            FolderError::Missing { .. } => Exit::Missing,
+            FolderError::Locked { .. } => Exit::Locked,
+            FolderError::NotAFolder { .. } => Exit::Foreign,
+            FolderError::Os { .. } => Exit::Failed,
+        };
+        #[cfg(feature = "serve")]
+        if let Some(error) = cause.downcast_ref::<ServeError>() {
+            return Some(match error {
+                ServeError::Folder(error) => of_folder(error),
+                ServeError::Foreign { .. } => Exit::Foreign,
+                ServeError::Damaged { .. } => Exit::Damaged,
+                _ => Exit::Failed,
+            });
+        }
         if let Some(error) = cause.downcast_ref::<OpenError>() {
             return Some(match error {
-                OpenError::Folder(FolderError::Missing { .. }) | OpenError::NoStore { .. } => Exit::Missing,
-                OpenError::Folder(FolderError::Locked { .. }) => Exit::Locked,
-                OpenError::Folder(FolderError::NotAFolder { .. }) | OpenError::Foreign { .. } => {
-                    Exit::Foreign
-                }
+                OpenError::Folder(error) => of_folder(error),
+                OpenError::NoStore { .. } => Exit::Missing,
+                OpenError::Foreign { .. } => Exit::Foreign,
                 OpenError::Damaged { .. } => Exit::Damaged,
                 _ => Exit::Failed,
             });

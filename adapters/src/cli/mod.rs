@@ -7,6 +7,8 @@ mod import;
 mod inspect;
 mod log;
 mod read;
+#[cfg(feature = "serve")]
+mod serve;
 mod session;
 
 use anyhow::Context;
@@ -18,7 +20,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 #[derive(Parser, Debug)]
-#[command(name = "onceward", version, about = "A durable, exactly-once event store", after_help = exit::HELP)]
+#[command(name = "onceward", version, about = "A durable, exactly-once event store and topic broker", after_help = exit::HELP)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -35,6 +37,10 @@ enum Command {
     /// Work with a store of events in a folder
     #[command(subcommand, after_help = exit::HELP)]
     Log(Box<LogCommand>),
+    /// Serve a topic broker to the clients of YDB topics
+    #[cfg(feature = "serve")]
+    #[command(after_long_help = serve::HELP)]
+    Serve(serve::Serve),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -83,6 +89,8 @@ pub(crate) fn main() -> ExitCode {
             clap_complete::generate(shell, &mut Cli::command(), "onceward", &mut script);
             std::io::stdout().lock().write_all(&script).context("standard output cannot be written")
         }
+        #[cfg(feature = "serve")]
+        Command::Serve(command) => command.run(&session),
         Command::Log(command) => match *command {
             LogCommand::Append(command) => command.run(&session),
             LogCommand::Import(command) => command.run(&session),

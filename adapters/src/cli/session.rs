@@ -31,6 +31,12 @@ impl Session {
         options.open(folder)
     }
 
+    /// Whether a recording was asked for.
+    #[cfg(feature = "serve")]
+    pub(super) fn records(&self) -> bool {
+        self.record.is_some()
+    }
+
     /// Prints one result: a line of text, or of JSON.
     pub(super) fn result(&self, text: &str, value: &Value) -> io::Result<()> {
         let mut out = io::stdout().lock();

@@ -31,6 +31,14 @@ impl<N: Node> Waiting<N> {
     }
 }
 
+#[cfg(feature = "serve")]
+impl<N: Node> Waiting<N> {
+    /// Answers the caller without asking anybody.
+    pub(crate) fn refuse(self, why: Lost) {
+        self.caller.answer(Err(why));
+    }
+}
+
 impl<N: Node> std::fmt::Debug for Waiting<N> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Waiting").field("call", &self.call).field("request", &self.request).finish()
@@ -140,6 +148,11 @@ impl<N: Node, P: Port<N>, F: FnMut() -> N> Engine<N, P, F> {
         }
         self.driver = Some(driver);
         Turn { steps: 1, more: true, next: None }
+    }
+
+    /// Whether there is no incarnation and will be none.
+    pub fn stopped(&self) -> bool {
+        self.driver.is_none()
     }
 
     /// Ends the incarnation and all further ones.

@@ -23,7 +23,7 @@ pub mod engine;
 pub mod files;
 pub mod host;
 pub mod metrics;
-mod port;
+pub(crate) mod port;
 pub mod record;
 pub mod supervise;
 pub mod tap;

@@ -13,13 +13,13 @@ use super::files::Files;
 use super::metrics::Metrics;
 use super::record::Recorder;
 use super::{Outgoing, Port};
-use onceward_core::{CallId, Clock, DiskOp, DiskResult, Dur, Mark, Mono, Never, Node, OpId, Wall};
+use onceward_core::{CallId, Clock, DiskOp, DiskResult, Dur, Mark, Mono, Node, OpId, Wall};
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-pub(super) struct HostPort {
+pub(crate) struct HostPort {
     files: Files,
     waiting: VecDeque<(OpId, DiskOp)>,
     metrics: Arc<dyn Metrics>,
@@ -29,7 +29,7 @@ pub(super) struct HostPort {
 }
 
 impl HostPort {
-    pub(super) fn new(
+    pub(crate) fn new(
         files: Files,
         origin: Instant,
         metrics: Arc<dyn Metrics>,
@@ -59,7 +59,7 @@ impl HostPort {
     }
 }
 
-impl<N: Node<Message = Never>> Port<N> for HostPort {
+impl<N: Node> Port<N> for HostPort {
     fn now(&mut self) -> Clock {
         // A wall clock before 1970 is a wall clock at 1970: machines draw no conclusions from it.
         let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
@@ -94,9 +94,9 @@ impl<N: Node<Message = Never>> Port<N> for HostPort {
         tracing::error!(?call, "an answer that nobody waits for: dropped");
     }
 
-    fn network(&mut self, action: Outgoing<Never>) {
-        // A node without messages has nobody to open a connection to either.
-        tracing::error!(?action, "a node without a network asked for it: ignored");
+    fn network(&mut self, action: Outgoing<N::Message>) {
+        // For a node without messages, who has nobody to open a connection to either.
+        tracing::error!(?action, "a node without this network asked for it: ignored");
     }
 
     fn mark(&mut self, mark: Mark) {
@@ -108,6 +108,6 @@ impl<N: Node<Message = Never>> Port<N> for HostPort {
     }
 }
 
-pub(super) fn nanos(span: Duration) -> u64 {
+pub(crate) fn nanos(span: Duration) -> u64 {
     u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
 }

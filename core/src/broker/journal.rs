@@ -91,6 +91,11 @@ impl Journal {
         self.first + self.entries.len() as u64
     }
 
+    /// Everything below this sequence is settled.
+    pub(super) fn settled(&self) -> u64 {
+        self.first
+    }
+
     /// A record stands here now. Those that are durable do not move.
     pub(super) fn place(&mut self, sequence: u64, at: Location) {
         if let Some(entry) = self.entry(sequence) {

@@ -238,6 +238,8 @@ impl Broker {
             self.append(clock, bytes, effect, then, out);
         }
         self.pump_writers(clock, out);
+        // Messages that were all known leave nothing behind in the log whose end could be waited for.
+        self.acknowledge(self.journal.settled(), out);
     }
 
     /// Appends a record that the log admits.

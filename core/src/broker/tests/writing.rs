@@ -96,6 +96,15 @@ fn a_newer_session_ends_the_older() {
 }
 
 #[test]
+fn messages_that_are_all_known_are_acknowledged_at_once() {
+    let mut rig = Rig::new(config(), 1);
+    let (conn, _) = rig.writer(init("p"));
+    rig.write(conn, messages([1, 2, 3]));
+    // Nobody else writes: no record will become durable after this.
+    assert_eq!(rig.write(conn, messages([2, 3])), [skipped(2), skipped(3)]);
+}
+
+#[test]
 fn a_session_that_was_thrown_out_while_it_opened_is_never_greeted() {
     let mut rig = Rig::new(config(), 1);
     rig.hold_syncs = true;

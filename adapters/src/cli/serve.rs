@@ -1,0 +1,89 @@
+//! `onceward serve`: a topic broker in the foreground, until a signal ends it.
+
+use super::session::Session;
+use anyhow::Context;
+use clap::Args;
+use onceward::serve::Options;
+use serde_json::json;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use tokio::io::AsyncReadExt;
+
+pub(super) const HELP: &str = "\
+The broker speaks the YDB Topic API over gRPC, so that programs with YDB's own clients write and read topics here: create \
+a topic, write with a producer id, read with a consumer, commit. A message that was acknowledged is on the disk. Queries, \
+tables and transactions are answered as unsupported.
+
+When it is ready it prints one line, `listening on ADDRESS`. SIGTERM and SIGINT end it in order: nothing more is taken \
+in, what was taken in is answered, sessions end, everything is durable. A second signal ends it at once, as a crash \
+would; a broker that is killed loses nothing that it has acknowledged.";
+
+#[derive(Args, Debug)]
+pub(super) struct Serve {
+    /// The broker's folder; made if it is not there
+    #[arg(long, value_name = "FOLDER")]
+    data: PathBuf,
+    /// Where to listen; port 0 lets the system choose one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:2136")]
+    listen: String,
+    /// The host and port that clients are told to dial, if not those that they have dialled already
+    #[arg(long, value_name = "HOST:PORT", value_parser = advertised)]
+    advertise: Option<(String, u16)>,
+}
+
+fn advertised(text: &str) -> Result<(String, u16), String> {
+    let (host, port) =
+        text.rsplit_once(':').ok_or("wanted a host and a port, such as broker.example:2136")?;
+    let port = port.parse().map_err(|_| format!("{port:?} is no port"))?;
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    if host.is_empty() {
+        return Err("the host is missing".to_owned());
+    }
+    Ok((host.to_owned(), port))
+}
+
+impl Serve {
+    pub(super) fn run(self, session: &Session) -> anyhow::Result<()> {
+        anyhow::ensure!(!session.records(), "--record is for stores: a broker is not recorded");
+        let signal = Signal::catch().context("signals cannot be caught")?;
+        let options = Options { listen: self.listen, advertise: self.advertise, ..Options::new(self.data) };
+        let server = options.start()?;
+        let address = server.address();
+        session.result(&format!("listening on {address}"), &json!({ "listening": address.to_string() }))?;
+        server.serve_until(signal.wait())?;
+        tracing::info!("a signal: ending in order");
+        server.stop()?;
+        Ok(())
+    }
+}
+
+/// The first signal that asks for an end; the second ends the process at once.
+struct Signal(UnixStream);
+
+impl Signal {
+    fn catch() -> std::io::Result<Signal> {
+        let (read, write) = UnixStream::pair()?;
+        let once = Arc::new(AtomicBool::new(false));
+        for signal in [SIGTERM, SIGINT] {
+            // In this order: the first signal finds the flag down.
+            signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, once.clone())?;
+            signal_hook::flag::register(signal, once.clone())?;
+            signal_hook::low_level::pipe::register(signal, write.try_clone()?)?;
+        }
+        read.set_nonblocking(true)?;
+        Ok(Signal(read))
+    }
+
+    async fn wait(self) {
+        let read = async {
+            let mut stream = tokio::net::UnixStream::from_std(self.0)?;
+            stream.read_u8().await
+        };
+        if let Err(error) = read.await {
+            tracing::error!(%error, "no signal will be heard any more");
+        }
+    }
+}

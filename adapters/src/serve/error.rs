@@ -1,0 +1,54 @@
+//! Why a broker cannot be served. Holds values only.
+
+use crate::driver::call::Lost;
+use crate::driver::files;
+use onceward_core::log::api::Damage;
+use onceward_core::log::segments::ConfigError;
+use std::path::PathBuf;
+
+/// Why a broker cannot be served, or not any more.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The configuration contradicts itself.
+    #[error("the configuration is not valid: {0}")]
+    Config(#[from] ConfigError),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {listen}: {source}")]
+    Listen {
+        /// The address.
+        listen: String,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The folder cannot be worked in.
+    #[error(transparent)]
+    Folder(#[from] files::OpenError),
+    /// The folder holds something else.
+    #[error("{} is not a broker's folder: it holds {file:?}", .folder.display())]
+    Foreign {
+        /// The folder.
+        folder: PathBuf,
+        /// One of the files that no broker has.
+        file: String,
+    },
+    /// The broker's files are damaged.
+    #[error("the broker in {} is damaged: {damage}", .folder.display())]
+    Damaged {
+        /// The folder.
+        folder: PathBuf,
+        /// What is damaged.
+        damage: Damage,
+    },
+    /// The machine has failed. The folder is as a crash would have left it.
+    #[error("the broker has failed: {source}")]
+    Failed {
+        /// How.
+        source: Lost,
+    },
+    /// The machine did not end in order. The folder is as a crash would have left it.
+    #[error("the broker did not stop in order: {what}")]
+    NotStopped {
+        /// What it said instead.
+        what: String,
+    },
+}

@@ -1,0 +1,110 @@
+//! Write streams. Decides how much of one is under way: no more is read from a client while more than [`WINDOW`] bytes of
+//! its messages are not acknowledged, or acknowledged and not yet taken by the transport. One request always goes, so
+//! that a request may be of any size that a frame may have.
+
+use super::stream::{Heard, Speech};
+use crate::serve::convert::write::Known;
+use crate::serve::path::Database;
+use crate::serve::proto::write::{FromClient, FromServer};
+use crate::serve::status::Checked;
+use onceward_core::broker::api::Message;
+use onceward_core::writer::wire::{self, Status};
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use tokio::sync::OwnedSemaphorePermit;
+
+/// See the module's documentation.
+const WINDOW: u64 = 1 << 20;
+/// What a message costs besides its payload.
+const OVERHEAD: u64 = 64;
+
+/// One write stream.
+pub(super) struct WriteSpeech {
+    database: Database,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    known: Known,
+    /// Requests that are not acknowledged in whole, the oldest first.
+    open: VecDeque<Open>,
+    bytes: u64,
+}
+
+struct Open {
+    messages: usize,
+    bytes: u64,
+    /// What it has of all streams' bytes; given back with it.
+    share: Option<OwnedSemaphorePermit>,
+}
+
+impl WriteSpeech {
+    pub(super) fn new(database: Database) -> WriteSpeech {
+        WriteSpeech { database, state: Mutex::default() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn acknowledged(&mut self, mut messages: usize) {
+        while let Some(oldest) = self.open.front_mut() {
+            if oldest.messages > messages {
+                oldest.messages -= messages;
+                return;
+            }
+            messages -= oldest.messages;
+            self.bytes -= oldest.bytes;
+            self.open.pop_front();
+        }
+    }
+}
+
+impl Speech for WriteSpeech {
+    type FromClient = FromClient;
+    type FromServer = FromServer;
+
+    fn hear(&self, said: FromClient) -> Checked<Option<Heard>> {
+        let mut state = self.lock();
+        let message = state.known.heard(&self.database, said)?;
+        let mut kib = 0;
+        if let wire::FromClient::Write { messages, .. } = &message {
+            let size = |message: &wire::Numbered| message.payload.data.len() as u64 + OVERHEAD;
+            let bytes: u64 = messages.iter().map(size).sum();
+            state.bytes += bytes;
+            state.open.push_back(Open { messages: messages.len(), bytes, share: None });
+            kib = u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX).min(super::SHARED_KIB);
+        }
+        Ok(Some(Heard { message: Message::Write(message), kib }))
+    }
+
+    fn say(&self, message: Message) -> Option<(FromServer, Option<Message>)> {
+        let Message::WriteReply(reply) = message else { return None };
+        let mut state = self.lock();
+        if let wire::FromServer::Acks(acks) = &reply {
+            state.acknowledged(acks.len());
+        }
+        Some((state.known.said(reply), None))
+    }
+
+    fn failed(status: Status) -> FromServer {
+        Known::default().said(wire::FromServer::Failed(status))
+    }
+
+    fn hold(&self, share: OwnedSemaphorePermit) {
+        if let Some(last) = self.lock().open.back_mut() {
+            last.share = Some(share);
+        }
+    }
+
+    fn may_hear(&self) -> bool {
+        self.lock().bytes <= WINDOW
+    }
+
+    fn is_settled(&self) -> bool {
+        self.lock().open.is_empty()
+    }
+}

@@ -1,0 +1,236 @@
+//! The topic broker over gRPC: programs that use the official clients of YDB's topics work against it.
+//!
+//! [`Options::start`] locks a folder, recovers what is in it and listens; [`Server::stop`] ends everything in order. The
+//! decisions are those of `onceward_core::broker`; this module carries words between its machine and the network, and
+//! decides what of the protocol makes sense at all.
+//!
+//! Memory is bounded by the machine's own bounds and, on top, by what the edge holds: of all write streams together
+//! 128 MiB that the machine was told of and has not acknowledged, and one frame each that is being received (1 MiB of
+//! it unread, 64 MiB at most); of each read stream 4 MiB and one message that the transport has not taken.
+
+mod convert;
+mod error;
+mod folder;
+mod grpc;
+mod host;
+mod path;
+mod proto;
+mod status;
+
+pub use error::ServeError;
+
+use crate::driver::call::Lost;
+use crate::driver::files::{self, Files};
+use crate::driver::metrics::{Metrics, NoMetrics};
+use host::{Backend, Host};
+use onceward_core::broker::api::{Message, Request, Response};
+use onceward_core::broker::{Broker, Config};
+use onceward_core::log::api::{Damage, Phase, Recovered};
+use onceward_core::{Node, Path as StorePath};
+use std::future::Future;
+use std::hash::{BuildHasher, RandomState};
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::Runtime;
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
+use tonic::transport::server::TcpIncoming;
+
+/// How a broker is served.
+#[derive(Clone)]
+pub struct Options {
+    /// The broker's folder; made if it is not there.
+    pub data: PathBuf,
+    /// Where to listen, such as `127.0.0.1:2136`; port 0 lets the system choose.
+    pub listen: String,
+    /// The host and port that clients are told to dial; `None`: those that they have dialled already.
+    pub advertise: Option<(String, u16)>,
+    /// The bounds of the machine. Its folder is the broker's own, and the identity of a new log is random; both fields are
+    /// ignored.
+    pub config: Config,
+    /// Who is told of measurements of the machine.
+    pub metrics: Arc<dyn Metrics>,
+    /// How long [`Server::stop`] waits for clients to take their last words.
+    pub stop_within: Duration,
+}
+
+impl std::fmt::Debug for Options {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Options")
+            .field("data", &self.data)
+            .field("listen", &self.listen)
+            .field("advertise", &self.advertise)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Options {
+    /// The defaults for a folder: the port that YDB's clients expect, on this computer alone.
+    pub fn new(data: impl Into<PathBuf>) -> Options {
+        Options {
+            data: data.into(),
+            listen: "127.0.0.1:2136".to_owned(),
+            advertise: None,
+            config: Config::new(StorePath::root(), 0),
+            metrics: Arc::new(NoMetrics),
+            stop_within: Duration::from_secs(10),
+        }
+    }
+
+    /// Locks the folder, recovers what is in it, and serves it.
+    ///
+    /// # Errors
+    /// If the address cannot be listened on, or if the folder is in use, holds something else, or holds a damaged broker.
+    pub fn start(&self) -> Result<Server, ServeError> {
+        let mut config = self.config.clone();
+        config.segments.folder = StorePath::root();
+        let keys = RandomState::new();
+        let half = |which: u8| u128::from(keys.hash_one(which));
+        config.segments.store_id = half(0) << 64 | half(1);
+        let fresh = Broker::new(config)?;
+        self.serve(move || fresh.clone())
+    }
+
+    /// Serves a machine.
+    fn serve<N>(&self, make: impl FnMut() -> N + Send + 'static) -> Result<Server, ServeError>
+    where
+        N: Node<Message = Message, Request = Request, Response = Response> + Send + 'static,
+        N::Timer: Send,
+    {
+        let listening = |source| ServeError::Listen { listen: self.listen.clone(), source };
+        // Before the folder is touched, which may take long to recover: whoever dials early waits.
+        let listener = TcpListener::bind(&*self.listen).map_err(listening)?;
+        listener.set_nonblocking(true).map_err(listening)?;
+        let address = listener.local_addr().map_err(listening)?;
+
+        let files = Files::create(&self.data)?;
+        folder::judge(&self.data)?;
+        let os = |source| files::OpenError::Os { folder: self.data.clone(), source };
+        let host = Arc::new(Host::start(files, self.metrics.clone(), make).map_err(os)?);
+        let recovered = recover(&*host, &self.data)?;
+
+        let mut threads = tokio::runtime::Builder::new_multi_thread();
+        let runtime = threads.thread_name("onceward-net").enable_all().build().map_err(listening)?;
+        let (end, ended) = oneshot::channel::<()>();
+        let entered = runtime.enter();
+        let listener = tokio::net::TcpListener::from_std(listener).map_err(listening)?;
+        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+        let api = grpc::Api::new(host.clone(), self.advertise.clone());
+        let serving = tonic::transport::Server::builder()
+            .initial_stream_window_size(WINDOW)
+            .initial_connection_window_size(4 * WINDOW)
+            .http2_keepalive_interval(Some(Duration::from_secs(30)))
+            .serve_with_incoming_shutdown(api, incoming, async {
+                // Whether it was asked for or nobody is left to ask.
+                let _ = ended.await;
+            });
+        let serving = tokio::spawn(serving);
+        drop(entered);
+        let dead = host.dead();
+        let stop: Box<dyn Fn() + Send + Sync> = {
+            let host = host.clone();
+            Box::new(move || host.stop())
+        };
+        let stop_within = self.stop_within;
+        Ok(Server { address, recovered, backend: host, stop, dead, runtime, end, serving, stop_within })
+    }
+}
+
+/// Bytes of a stream that a client may have sent and nobody has read yet.
+const WINDOW: u32 = 1 << 20;
+
+/// A broker that is being served. Dropping it ends it as a crash would.
+pub struct Server {
+    address: SocketAddr,
+    recovered: Recovered,
+    backend: Arc<dyn Backend>,
+    stop: Box<dyn Fn() + Send + Sync>,
+    dead: watch::Receiver<bool>,
+    runtime: Runtime,
+    end: oneshot::Sender<()>,
+    serving: JoinHandle<Result<(), tonic::transport::Error>>,
+    stop_within: Duration,
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+impl Server {
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What was found in the folder.
+    pub fn recovered(&self) -> &Recovered {
+        &self.recovered
+    }
+
+    /// Serves until something happens.
+    ///
+    /// # Errors
+    /// If the broker has failed for good before that.
+    pub fn serve_until(&self, something: impl Future<Output = ()>) -> Result<(), ServeError> {
+        let mut dead = self.dead.clone();
+        self.runtime.block_on(async {
+            tokio::select! {
+                () = something => Ok(()),
+                _ = dead.wait_for(|dead| *dead) => Err(ServeError::Failed { source: Lost::Failed }),
+            }
+        })
+    }
+
+    /// Takes in nothing more, answers what was asked, makes everything durable, ends all sessions and returns.
+    ///
+    /// # Errors
+    /// If the broker could not say that everything is durable.
+    pub fn stop(self) -> Result<(), ServeError> {
+        let answer = self.runtime.block_on(self.backend.call(Request::Shutdown));
+        // Sessions that the machine has not ended end now.
+        (self.stop)();
+        let _ = self.end.send(());
+        let last_words = async { tokio::time::timeout(self.stop_within, self.serving).await };
+        match self.runtime.block_on(last_words) {
+            Ok(Ok(Ok(()))) => {}
+            Ok(Ok(Err(error))) => tracing::warn!(%error, "the network failed"),
+            Ok(Err(error)) => tracing::error!(%error, "the network's task failed"),
+            Err(_) => tracing::warn!("some clients would not go: cut off"),
+        }
+        self.runtime.shutdown_timeout(Duration::from_secs(1));
+        match answer {
+            Ok(Response::Done) => Ok(()),
+            Ok(other) => Err(ServeError::NotStopped { what: format!("{other:?}") }),
+            Err(source) => Err(ServeError::Failed { source }),
+        }
+    }
+}
+
+/// Waits until the machine has recovered.
+fn recover(backend: &dyn Backend, folder: &Path) -> Result<Recovered, ServeError> {
+    // It answers in every phase, and tells of a change of phase only when asked.
+    let mut pause = Duration::from_micros(20);
+    loop {
+        let answer = backend.call(Request::Status).wait();
+        match answer.map_err(|source| ServeError::Failed { source })? {
+            Response::Status(status) => match status.phase {
+                Phase::Recovering => {}
+                Phase::Damaged(damage) => return Err(damaged(folder, damage)),
+                Phase::Ready | Phase::Full | Phase::Closing | Phase::Closed => {
+                    return Ok(status.recovery.map(Arc::unwrap_or_clone).unwrap_or_default());
+                }
+            },
+            other => tracing::error!(?other, folder = %folder.display(), "no status"),
+        }
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(Duration::from_millis(2));
+    }
+}
+
+fn damaged(folder: &Path, damage: Damage) -> ServeError {
+    ServeError::Damaged { folder: folder.to_path_buf(), damage }
+}

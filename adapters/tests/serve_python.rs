@@ -1,0 +1,194 @@
+//! The broker and YDB's official Python client, as people would use them: `onceward serve` as a process of its own, the
+//! client from the package index in a virtual environment of its own.
+//!
+//! The environment is made once, in the target folder. Where there is no Python, or no package index can be reached, the
+//! tests say so and pass, unless `NEEDS_PYTHON=1` is set: then they fail.
+#![cfg(all(feature = "cli", feature = "serve"))]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+/// What is installed. Exactly these: a release of theirs must not change what our tests mean.
+const PACKAGES: [&str; 2] = ["ydb==3.33.2", "grpcio==1.85.1"];
+
+/// The client's interpreter; `None` if there can be none here, which was said.
+fn python() -> Option<&'static Path> {
+    static PYTHON: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let made = PYTHON.get_or_init(|| match environment() {
+        Ok(python) => Some(python),
+        Err(why) if std::env::var_os("NEEDS_PYTHON").is_some_and(|needs| needs == "1") => panic!("{why}"),
+        Err(why) => {
+            eprintln!("skipped, for want of the Python client: {why}");
+            None
+        }
+    });
+    made.as_deref()
+}
+
+/// Makes the environment, or finds it made.
+fn environment() -> Result<PathBuf, String> {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("python-{}", PACKAGES.join("-")));
+    let python = folder.join("bin/python");
+    let run = |command: &mut Command| match command.output() {
+        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) => Err(format!("{command:?}: {}", String::from_utf8_lossy(&output.stderr))),
+        Err(error) => Err(format!("{command:?}: {error}")),
+    };
+    let has_client = || run(Command::new(&python).args(["-c", "import ydb.aio"]));
+    if has_client().is_err() {
+        let _ = std::fs::remove_dir_all(&folder);
+        run(Command::new("python3").args(["-m", "venv"]).arg(&folder))?;
+        let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+        run(Command::new(&python).args(pip).args(PACKAGES))?;
+        has_client()?;
+    }
+    Ok(python)
+}
+
+/// A broker in a process of its own; killed at the end of its test.
+struct Broker {
+    process: Child,
+    stdout: BufReader<ChildStdout>,
+    address: String,
+}
+
+impl Broker {
+    fn start(data: &Path, listen: &str) -> Broker {
+        let mut process = Command::new(env!("CARGO_BIN_EXE_onceward"))
+            .args(["serve", "--listen", listen, "--data"])
+            .arg(data)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdout = BufReader::new(process.stdout.take().unwrap());
+        let mut line = String::new();
+        stdout.read_line(&mut line).unwrap();
+        let address = line.trim().strip_prefix("listening on ").expect(&line).to_owned();
+        Broker { process, stdout, address }
+    }
+
+    fn kill(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
+    fn signal(&self) {
+        let pid = self.process.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    }
+
+    /// Ends it in order: how it ended, and what it printed besides its first line.
+    fn stop(mut self) -> (ExitStatus, String) {
+        self.signal();
+        let status = self.process.wait().unwrap();
+        let mut rest = String::new();
+        self.stdout.read_to_string(&mut rest).unwrap();
+        (status, rest)
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        // Fails if it has ended already.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// One check of the client against a broker.
+fn client(python: &Path, broker: &Broker, check: &str, args: &[&str]) -> Command {
+    let mut command = Command::new(python);
+    command
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/topic_client.py"))
+        .arg(check)
+        // The name that a person would write; the broker tells clients to go on using it.
+        .args(["--endpoint", &format!("grpc://{}", broker.address.replace("127.0.0.1", "localhost"))])
+        .args(args);
+    command
+}
+
+#[track_caller]
+fn holds(output: &Output) {
+    let (said, complained) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{said}\n{complained}");
+    assert!(said.lines().last().is_some_and(|line| line.contains(r#""ok": true"#)), "{said}\n{complained}");
+}
+
+#[test]
+fn the_official_python_client_works() {
+    let Some(python) = python() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let broker = Broker::start(folder.path(), "127.0.0.1:0");
+    for (check, args) in [
+        ("basics", &["--topic", "plain"][..]),
+        ("basics", &["--topic", "zipped", "--gzip", "--partitions", "3"]),
+        ("basics", &["--topic", "large", "--size", "300000", "--count", "100"]),
+        ("spread", &["--topic", "wide", "--partitions", "3"]),
+        ("manage", &["--topic", "folder/managed"]),
+    ] {
+        holds(&client(python, &broker, check, args).output().unwrap());
+    }
+    let (status, rest) = broker.stop();
+    assert!(status.success() && rest.is_empty(), "{status} {rest}");
+}
+
+#[test]
+fn nothing_is_lost_or_doubled_while_the_broker_is_killed_and_started_again() {
+    let Some(python) = python() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let mut broker = Broker::start(folder.path(), "127.0.0.1:0");
+    let address = broker.address.clone();
+    let mut follower = client(python, &broker, "follow", &["--topic", "survivor", "--count", "3000"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut progress = BufReader::new(follower.stdout.take().unwrap());
+    let mut said = String::new();
+    // Killed while messages are on their way, not before the first and not behind the last.
+    for sent in [600, 1200, 1800] {
+        let reached = format!(r#"{{"sent": {sent}}}"#);
+        loop {
+            let mut line = String::new();
+            assert!(
+                progress.read_line(&mut line).unwrap() > 0,
+                "the client ended before message {sent}: {said}"
+            );
+            said.push_str(&line);
+            if line.trim() == reached {
+                break;
+            }
+        }
+        broker.kill();
+        broker = Broker::start(folder.path(), &address);
+    }
+    progress.read_to_string(&mut said).unwrap();
+    let output = follower.wait_with_output().unwrap();
+    holds(&Output { stdout: said.into_bytes(), ..output });
+}
+
+#[test]
+fn a_signal_ends_the_broker_in_order_and_its_messages_stay() {
+    let Some(python) = python() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let broker = Broker::start(folder.path(), "127.0.0.1:0");
+    let address = broker.address.clone();
+    // Long enough that the signal meets open sessions.
+    let follower = client(python, &broker, "follow", &["--topic", "t", "--count", "2000"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(Duration::from_millis(1500));
+    let begun = Instant::now();
+    let (status, rest) = broker.stop();
+    assert!(status.success() && rest.is_empty(), "{status} {rest}");
+    assert!(begun.elapsed() < Duration::from_secs(9), "it waited for clients: {:?}", begun.elapsed());
+    let _broker = Broker::start(folder.path(), &address);
+    holds(&follower.wait_with_output().unwrap());
+}
