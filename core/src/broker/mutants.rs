@@ -4,24 +4,24 @@ crate::mutants! {
     /// A bug of the broker that a harness must catch.
     pub enum Mutant {
         /// BUGS-S1, BUGS-B2: messages are acknowledged when they are written, before the sync has returned.
-        AckBeforeDurable => "acked-is-durable",
-        /// BUGS-S6: readers are shown messages that are accepted and not durable yet.
-        ShownBeforeDurable => "reads-are-durable",
+        AcknowledgedWhenWritten => "shown-is-durable",
+        /// BUGS-S6: readers are shown messages that are written and not durable yet.
+        ShownWhenWritten => "offsets-are-stable",
         /// BUGS-B11: a producer without a session is forgotten (redpanda 22670).
-        IdleProducerForgotten => "exactly-once",
+        IdleProducerForgotten => "stored-once",
         /// BUGS-B13: only the latest number is known again, not the ones before it (redpanda PR 3077).
-        OnlyLatestNumberKnown => "exactly-once",
+        OnlyLatestNumberKnown => "stored-once",
         /// BUGS-B15: what producers have stored is not rebuilt on recovery (class; redpanda PR 551).
-        NumbersNotRecovered => "exactly-once",
+        NumbersNotRecovered => "stored-once",
         /// YDB-P7, class: an older session of a producer goes on when a newer one is open.
         OlderSessionLives => "one-writer",
         /// PEERS-S9: numbers count as stored before there is room for their messages in the log.
-        NumbersBeforeRoom => "acked-is-durable",
+        NumbersBeforeRoom => "acked-is-stored",
         /// BUGS-C10: a partition session is named after its partition, so that what a reader says about an old one counts
         /// for a new one (ydb-python-sdk fe00ecbe; pulsar 13945).
         PartitionSessionsReused => "partition-sessions-are-new",
         /// BUGS-C11, reading: a commit of some messages of a record commits them all.
-        PartOfRecordCommitsAll => "commits-are-what-was-said",
+        PartOfRecordCommitsAll => "commits-are-asked-for",
         /// BUGS-B18: a reader that was too slow to give a partition up goes on reading and committing.
         StaleSessionGoesOn => "one-reader",
     }

@@ -38,11 +38,18 @@ impl Broker {
             // `Opened` says it again; nothing counts before.
             Said::Written { .. } | Said::Durable { .. } if self.stage == Stage::Recovering => {}
             Said::Written { upto } => {
-                if mutant!(AckBeforeDurable) {
+                if mutant!(AcknowledgedWhenWritten) {
                     self.acknowledge(upto, out);
                 }
+                if mutant!(ShownWhenWritten) {
+                    self.count(clock, upto, out);
+                }
             }
-            Said::Durable { upto } => self.durable(clock, upto, out),
+            Said::Durable { upto } => {
+                self.count(clock, upto, out);
+                self.producers.limit(self.config.producers);
+                self.acknowledge(upto, out);
+            }
             Said::Unknown { from, upto, .. } => {
                 // Sessions wait on: whoever waits for one has a clock of its own.
                 for call in self.journal.give_up(from, upto) {
@@ -103,7 +110,7 @@ impl Broker {
     }
 
     /// Records below are durable: they count now.
-    fn durable(&mut self, clock: Clock, upto: u64, out: &mut Out) {
+    fn count(&mut self, clock: Clock, upto: u64, out: &mut Out) {
         while let Some((sequence, entry)) = self.journal.settle(upto) {
             entry.effect.known(self, sequence);
             if let Err(what) = self.apply(sequence, &entry) {
@@ -117,8 +124,6 @@ impl Broker {
                 Then::Nothing => {}
             }
         }
-        self.producers.limit(self.config.producers);
-        self.acknowledge(upto, out);
     }
 
     /// Changes the tables as a record says.

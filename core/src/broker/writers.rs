@@ -365,9 +365,6 @@ impl Broker {
             self.append(clock, record::messages(partition, &batch), effect, Then::Nothing, out);
             if let Some(partition) = self.catalogue.partition_mut(partition) {
                 partition.next = offset + count;
-                if mutant!(ShownBeforeDurable) {
-                    partition.end = partition.next;
-                }
             }
         }
         self.writers.acks.push_back((self.journal.end(), conn, acks));

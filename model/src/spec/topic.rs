@@ -29,6 +29,10 @@ pub const COMMITS_LAST: &str = "commits-last";
 pub const COMMITS_ASKED_FOR: &str = "commits-are-asked-for";
 /// Readers get no more than they asked for.
 pub const WITHIN_CREDIT: &str = "within-credit";
+/// What a reader does not have any more it is not sent.
+pub const ONE_READER: &str = "one-reader";
+/// No name of a partition session is used twice.
+pub const SESSIONS_NEW: &str = "partition-sessions-are-new";
 /// A producer has one session.
 pub const ONE_WRITER: &str = "one-writer";
 
@@ -58,6 +62,14 @@ pub const PROMISES: &[Promise] = &[
     Promise {
         id: WITHIN_CREDIT,
         says: "A reader is sent no more bytes than it has asked for, but for the last message.",
+    },
+    Promise {
+        id: ONE_READER,
+        says: "Once a partition was taken from a reader, it is sent nothing of it and its commits do not count.",
+    },
+    Promise {
+        id: SESSIONS_NEW,
+        says: "A partition that a reader is given has a name that this stream has never had for one.",
     },
     Promise {
         id: ONE_WRITER,
@@ -118,6 +130,8 @@ struct Reading {
     /// The offset that comes next; none until the reader has said where to begin.
     next: Option<u64>,
     committed: u64,
+    /// Taken away.
+    lost: bool,
 }
 
 impl Book {
@@ -229,16 +243,15 @@ impl Book {
                 }
                 Ok(())
             }
-            read::FromServer::Stop { session, .. } => {
-                if let Some(stream) = self.readers.get_mut(&conn) {
-                    // What was sent before may still be committed; nothing more is sent.
-                    if let Some(reading) = stream.sessions.get_mut(session) {
-                        reading.next = None;
-                    }
+            read::FromServer::Stop { session, graceful: false, .. } => {
+                let reading = self.readers.get_mut(&conn).and_then(|stream| stream.sessions.get_mut(session));
+                if let Some(reading) = reading {
+                    reading.lost = true;
                 }
                 Ok(())
             }
             read::FromServer::Init { .. }
+            | read::FromServer::Stop { .. }
             | read::FromServer::Status { .. }
             | read::FromServer::TokenUpdated
             | read::FromServer::Failed(_) => Ok(()),
@@ -254,7 +267,11 @@ impl Book {
         committed: u64,
     ) -> Result<(), Violation> {
         let Some(stream) = self.readers.get_mut(&conn) else { return Ok(()) };
-        stream.sessions.insert(session, Reading { partition, next: None, committed });
+        let reading = Reading { partition, next: None, committed, lost: false };
+        if stream.sessions.insert(session, reading).is_some() {
+            let what = "a name of a partition session is used a second time in one stream";
+            return Err(Violation::new(SESSIONS_NEW, what).at(seen, "here"));
+        }
         if stream.auditor {
             return Ok(());
         }
@@ -295,6 +312,10 @@ impl Book {
                 let what = "a reader is sent messages of a partition that it does not have";
                 return Err(Violation::new(READS_IN_ORDER, what).at(seen, "here"));
             };
+            if reading.lost {
+                let what = "a reader is sent messages of a partition that was taken from it";
+                return Err(Violation::new(ONE_READER, what).at(seen, "here"));
+            }
             for batch in &data.batches {
                 if batch.offset != next {
                     let what = "a reader does not get the messages of a partition one after the other";
@@ -339,13 +360,10 @@ impl Book {
         self.audited.values().flatten()
     }
 
-    /// Whether the auditor was shown everything that was ever told of a partition; and, if it is to be committed, whether
-    /// all that the auditor was shown is.
-    pub fn is_read(&self, partition: u32, committed: bool) -> bool {
+    /// Whether everything that the auditor was shown of a partition is committed.
+    pub fn is_committed(&self, partition: u32) -> bool {
         let shown = self.audited.get(&partition).map_or(0, |stored| stored.len() as u64);
-        let told = self.offsets.range((partition, 0)..(partition + 1, 0)).next_back();
-        let told = told.map_or(0, |((_, offset), _)| offset + 1);
-        told <= shown && (!committed || self.confirmed.get(&partition).copied().unwrap_or(0) >= shown)
+        self.confirmed.get(&partition).copied().unwrap_or(0) >= shown
     }
 
     /// Compares what was ever told with what the auditor was shown in the end: all of it.

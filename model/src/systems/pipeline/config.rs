@@ -16,6 +16,7 @@ use onceward_core::{
 /// One setting: its name and what it means.
 const SETTINGS: &[(&str, &str)] = &[
     ("partitions", "how many partitions the topic has"),
+    ("stubborn", "so many writers, the last ones, send again under their old numbers without asking"),
     ("batch", "most messages of a request; that many are sent at once"),
     ("window", "most messages in flight"),
     ("room", "how many small messages of a writer may be unanswered"),
@@ -34,6 +35,7 @@ const SETTINGS: &[(&str, &str)] = &[
 pub(super) const MARKS: &[&str] = &[
     "older session of a producer ended",
     "producer known again",
+    "number known again",
     "messages read from the disk",
     "a commit waits for one that is not durable",
     "a partition passes to another reader",
@@ -63,6 +65,7 @@ pub(super) fn build(header: &Header) -> Result<Pipeline, String> {
         broker: small_broker(),
         writer: small(),
         writers,
+        stubborn: 0,
         readers,
         clients,
         partitions: 1,
@@ -76,6 +79,10 @@ pub(super) fn build(header: &Header) -> Result<Pipeline, String> {
         let (broker, writer) = (&mut pipeline.broker, &mut pipeline.writer);
         match name.as_str() {
             "partitions" => pipeline.partitions = number()?,
+            "stubborn" => {
+                let all = wrong("there are not so many writers");
+                pipeline.stubborn = value.parse().ok().filter(|n| *n <= writers).ok_or(all)?;
+            }
             "batch" => writer.batch_messages = number()?,
             "window" => writer.in_flight = number()?,
             "room" => writer.buffer_bytes = u64::from(number()?).saturating_mul(MESSAGE_COST + 64),
@@ -137,6 +144,7 @@ pub(super) fn draw(key: Key) -> Header {
         ("tail", pick(7, &["0", "2048", "100000"])),
         ("response", pick(8, &["1", "1024"])),
         ("credit", pick(9, &["1", "200", "4096"])),
+        ("stubborn", pick(13, &["0", "0", "1"])),
     ];
     let (writers, readers) = (1 + key.below(10, 3) as u16, key.below(11, 4) as u16);
     header(writers, readers, 1 + key.below(12, 6) as u16, &settings)

@@ -7,6 +7,7 @@ mod host;
 mod protocol;
 mod reader;
 mod scopes;
+mod stubborn;
 #[cfg(test)]
 mod tests;
 mod verbs;
@@ -32,6 +33,7 @@ use onceward_core::{
 };
 use reader::Reader;
 use std::sync::{Arc, OnceLock};
+use stubborn::Stubborn;
 
 /// The broker; writers follow, then readers, then the auditor.
 pub const BROKER: NodeId = NodeId(0);
@@ -56,6 +58,8 @@ pub struct Pipeline {
     pub writer: writer::Config,
     /// How many writers there are.
     pub writers: u16,
+    /// So many of them, the last ones, are stubborn.
+    pub stubborn: u16,
     /// How many readers share the partitions. One more reads everything from the start, by itself.
     pub readers: u16,
     /// How many callers.
@@ -75,6 +79,8 @@ pub enum Timer {
     Broker(broker::api::Timer),
     /// A writer's.
     Writer(writer::Timer),
+    /// A stubborn writer's.
+    Stubborn(stubborn::Timer),
     /// A reader's.
     Reader(reader::Timer),
 }
@@ -86,6 +92,8 @@ pub enum PipelineNode {
     Broker(Box<Host>),
     /// Writes.
     Writer(Box<Client>),
+    /// Writes, and sends again without asking.
+    Stubborn(Stubborn),
     /// Reads and commits.
     Reader(Reader),
 }
@@ -103,6 +111,7 @@ impl Machine for PipelineNode {
                 client.step(clock, input, &mut said);
                 out.extend(said.into_iter().map(from_writer));
             }
+            PipelineNode::Stubborn(writer) => writer.step(clock, input, out),
             PipelineNode::Reader(reader) => reader.step(input, out),
         }
     }

@@ -5,6 +5,7 @@ use super::{
     Action, BROKER, Pipeline, PipelineNode, Request, Timer, config,
     host::Host,
     reader::{self, Reader},
+    stubborn::{self, Stubborn},
 };
 use crate::{
     spec::{publish::Record, topic::Book},
@@ -76,9 +77,9 @@ impl Pipeline {
         (1..=self.writers).contains(&node.0)
     }
 
-    /// Whether everything that was ever told is read, and committed where somebody commits.
-    fn is_read(&self, ghost: &Ghost) -> bool {
-        (0..self.partitions).all(|partition| ghost.book.is_read(partition, self.readers > 0))
+    /// Whether everything that was read is committed, where somebody commits.
+    fn is_committed(&self, ghost: &Ghost) -> bool {
+        self.readers == 0 || (0..self.partitions).all(|partition| ghost.book.is_committed(partition))
     }
 }
 
@@ -93,6 +94,9 @@ impl Protocol for Pipeline {
     fn boot(&self, node: NodeId, _config: u8) -> PipelineNode {
         if node == BROKER {
             return PipelineNode::Broker(Box::new(Host::new(self.broker.clone(), self.partitions)));
+        }
+        if self.is_writer(node) && node.0 > self.writers - self.stubborn {
+            return PipelineNode::Stubborn(Stubborn::new(node));
         }
         if self.is_writer(node) {
             let mut config = self.writer.clone();
@@ -130,8 +134,10 @@ impl Protocol for Pipeline {
     }
 
     fn check(&self, ghost: &Ghost, world: &World<Pipeline>) -> Result<(), Violation> {
-        for (node, _) in world.hosts().filter(|(node, _)| self.is_writer(*node)) {
-            ghost.writers.history.within(node, self.writer.buffer_bytes)?;
+        for (node, host) in world.hosts() {
+            if let Some(PipelineNode::Writer(_)) = host.node {
+                ghost.writers.history.within(node, self.writer.buffer_bytes)?;
+            }
         }
         if self.settled(ghost, world) { ghost.judge() } else { Ok(()) }
     }
@@ -148,7 +154,7 @@ impl Protocol for Pipeline {
                     None => false,
                 }
         });
-        at_rest && ghost.writers.history.is_settled() && self.is_read(ghost)
+        at_rest && ghost.writers.history.is_settled() && self.is_committed(ghost)
     }
 
     fn healed(&self, ghost: &Ghost) -> Result<(), Violation> {
@@ -181,8 +187,10 @@ impl Protocol for Pipeline {
         match timer {
             Timer::Broker(timer) => config::timer_name(timer),
             Timer::Writer(timer) => format!("{timer:?}").to_lowercase(),
-            Timer::Reader(reader::Timer::Connect) => "connect".into(),
-            Timer::Reader(reader::Timer::Watch) => "watch".into(),
+            Timer::Reader(reader::Timer::Connect) | Timer::Stubborn(stubborn::Timer::Connect) => {
+                "connect".into()
+            }
+            Timer::Reader(reader::Timer::Watch) | Timer::Stubborn(stubborn::Timer::Watch) => "watch".into(),
         }
     }
 
