@@ -1,19 +1,20 @@
-//! Frames, groups, headers, seals, records and footers from any bytes: nothing panics, and what is read and written
+//! Frames, groups, headers, seals, records (of both kinds of log) and footers from any bytes: nothing panics, and what is read and written
 //! again is the same. The first byte names the decoder.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use onceward_core::log::fuzz;
+use onceward_core::{broker, log::fuzz};
 
 fuzz_target!(|data: &[u8]| {
     let Some((which, bytes)) = data.split_first() else { return };
-    match which % 7 {
+    match which % 8 {
         0 => fuzz::header(bytes),
         1 => fuzz::group(bytes),
         2 => fuzz::frame(bytes),
         3 => fuzz::seal(bytes),
         4 => fuzz::walk(bytes),
         5 => fuzz::record(bytes),
-        _ => fuzz::footer(bytes),
+        6 => fuzz::footer(bytes),
+        _ => broker::fuzz::record(bytes),
     }
 });

@@ -39,6 +39,8 @@ pub mod api;
 mod calls;
 mod catalogue;
 mod config;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 mod journal;
 pub mod mutants;
 mod producers;
@@ -67,7 +69,7 @@ use alloc::{
 use api::{Message, Request, Response, Timer};
 use bytes::Bytes;
 use calls::Calls;
-use catalogue::{Catalogue, PartitionId, TopicId};
+use catalogue::{Catalogue, PartitionId, Span, TopicId};
 use journal::{Effect, Journal, Then};
 use producers::Producers;
 use readers::{Readers, Wish};
@@ -130,8 +132,8 @@ pub struct Broker {
     dropping: BTreeSet<TopicId>,
     /// Partitions of which a decision to give messages up is on its way.
     trimming: BTreeSet<PartitionId>,
-    /// Reads of the log for the readers: the partition and the first offset that a record must have.
-    fetching: BTreeMap<u64, (PartitionId, u64)>,
+    /// Reads of the log for the readers.
+    fetching: BTreeMap<u64, (PartitionId, Span)>,
     /// Partitions that readers have to be told of.
     shown: Vec<PartitionId>,
     /// What the readers want.

@@ -202,15 +202,22 @@ impl Broker {
 
     /// A record was read for the readers.
     fn fetched(&mut self, clock: Clock, token: u64, result: Result<segments::Record, FetchError>) {
-        let Some((partition, first)) = self.fetching.remove(&token) else { return };
+        let Some((partition, span)) = self.fetching.remove(&token) else { return };
         let fetched = match result {
             Ok(record) => match Record::decode(&record.body) {
-                Ok(Record::Messages { partition: of, batch }) if of == partition && batch.offset == first => {
+                Ok(Record::Messages { partition: of, batch })
+                    if of == partition && batch.offset == span.first =>
+                {
                     Fetched::Batch(Arc::new(batch))
                 }
                 _ => Fetched::Failed,
             },
-            Err(FetchError::Moved) => Fetched::Moved,
+            // Asked again where it stands now: at the same place it would be asked for without end.
+            Err(FetchError::Moved)
+                if self.catalogue.partition(partition).and_then(|of| of.span(span.first)) != Some(&span) =>
+            {
+                Fetched::Moved
+            }
             Err(_) => Fetched::Failed,
         };
         self.ask_readers(|readers, (config, catalogue), wishes| {
@@ -227,7 +234,7 @@ impl Broker {
             });
         }
         mark(out, "messages read from the disk");
-        self.fetching.insert(token, (at, span.first));
+        self.fetching.insert(token, (at, span));
         self.tell(clock, segments::Input::Fetch { token, at: span.at }, out);
     }
 

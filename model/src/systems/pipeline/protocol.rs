@@ -18,11 +18,14 @@ use onceward_core::{
     log::api::Phase,
     writer::{Timer as WriterTimer, wire::FromServer},
 };
+use std::collections::BTreeMap;
 
 /// What is known from the outside.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Ghost {
     writers: writer::Ghost,
+    /// How often stubborn writers have started.
+    starts: BTreeMap<NodeId, u16>,
     /// What was said on the streams.
     pub book: Book,
 }
@@ -60,6 +63,11 @@ impl Ghost {
         Ok(())
     }
 
+    /// Who writes, as far as promises about writers go: each process of a stubborn writer is another one.
+    fn writer(&self, node: NodeId) -> NodeId {
+        NodeId(node.0 + 1000 * self.starts.get(&node).copied().unwrap_or(0))
+    }
+
     /// Judges what is there in the end: everything was read since faults stopped.
     fn judge(&self) -> Result<(), Violation> {
         self.book.judge()?;
@@ -75,6 +83,10 @@ impl Ghost {
 impl Pipeline {
     fn is_writer(&self, node: NodeId) -> bool {
         (1..=self.writers).contains(&node.0)
+    }
+
+    fn is_stubborn(&self, node: NodeId) -> bool {
+        self.is_writer(node) && node.0 > self.writers - self.stubborn
     }
 
     /// Whether everything that was read is committed, where somebody commits.
@@ -95,7 +107,7 @@ impl Protocol for Pipeline {
         if node == BROKER {
             return PipelineNode::Broker(Box::new(Host::new(self.broker.clone(), self.partitions)));
         }
-        if self.is_writer(node) && node.0 > self.writers - self.stubborn {
+        if self.is_stubborn(node) {
             return PipelineNode::Stubborn(Stubborn::new(node));
         }
         if self.is_writer(node) {
@@ -122,9 +134,12 @@ impl Protocol for Pipeline {
         event: Event<'_, PipelineNode>,
     ) -> Result<(), Violation> {
         match event {
-            Event::Called(node, call, request) => ghost.writers.called(seen, node, call, request),
+            Event::Called(node, call, request) => {
+                ghost.writers.called(seen, ghost.writer(node), call, request)
+            }
             Event::Refused(_, call) => ghost.writers.refused(call),
             Event::Lost(_, call) => ghost.writers.lost(call),
+            Event::Booted(node) if self.is_stubborn(node) => *ghost.starts.entry(node).or_default() += 1,
             Event::Booted(node) if self.is_writer(node) => ghost.writers.history.booted(node),
             Event::Replied(node, call, response) => return ghost.writers.replied(seen, node, call, response),
             Event::Stepped(node, _, actions) => return ghost.stepped(self, seen, node, actions),
