@@ -6,9 +6,13 @@
 #![cfg(all(feature = "cli", feature = "serve"))]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "support/broker.rs"]
+mod broker;
+
+use broker::Broker;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
@@ -49,56 +53,6 @@ fn environment() -> Result<PathBuf, String> {
     Ok(python)
 }
 
-/// A broker in a process of its own; killed at the end of its test.
-struct Broker {
-    process: Child,
-    stdout: BufReader<ChildStdout>,
-    address: String,
-}
-
-impl Broker {
-    fn start(data: &Path, listen: &str) -> Broker {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_onceward"))
-            .args(["serve", "--listen", listen, "--data"])
-            .arg(data)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut stdout = BufReader::new(process.stdout.take().unwrap());
-        let mut line = String::new();
-        stdout.read_line(&mut line).unwrap();
-        let address = line.trim().strip_prefix("listening on ").expect(&line).to_owned();
-        Broker { process, stdout, address }
-    }
-
-    fn kill(&mut self) {
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
-    }
-
-    fn signal(&self) {
-        let pid = self.process.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
-    }
-
-    /// Ends it in order: how it ended, and what it printed besides its first line.
-    fn stop(mut self) -> (ExitStatus, String) {
-        self.signal();
-        let status = self.process.wait().unwrap();
-        let mut rest = String::new();
-        self.stdout.read_to_string(&mut rest).unwrap();
-        (status, rest)
-    }
-}
-
-impl Drop for Broker {
-    fn drop(&mut self) {
-        // Fails if it has ended already.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
 /// One check of the client against a broker.
 fn client(python: &Path, broker: &Broker, check: &str, args: &[&str]) -> Command {
     let mut command = Command::new(python);
@@ -123,7 +77,7 @@ fn holds(output: &Output) {
 fn the_official_python_client_works() {
     let Some(python) = python() else { return };
     let folder = tempfile::tempdir().unwrap();
-    let broker = Broker::start(folder.path(), "127.0.0.1:0");
+    let broker = Broker::start(folder.path(), "127.0.0.1:0", &[]);
     for (check, args) in [
         ("basics", &["--topic", "plain"][..]),
         ("basics", &["--topic", "zipped", "--gzip", "--partitions", "3"]),
@@ -141,7 +95,7 @@ fn the_official_python_client_works() {
 fn nothing_is_lost_or_doubled_while_the_broker_is_killed_and_started_again() {
     let Some(python) = python() else { return };
     let folder = tempfile::tempdir().unwrap();
-    let mut broker = Broker::start(folder.path(), "127.0.0.1:0");
+    let mut broker = Broker::start(folder.path(), "127.0.0.1:0", &[]);
     let address = broker.address.clone();
     let mut follower = client(python, &broker, "follow", &["--topic", "survivor", "--count", "3000"])
         .stdout(Stdio::piped())
@@ -165,7 +119,7 @@ fn nothing_is_lost_or_doubled_while_the_broker_is_killed_and_started_again() {
             }
         }
         broker.kill();
-        broker = Broker::start(folder.path(), &address);
+        broker = Broker::start(folder.path(), &address, &[]);
     }
     progress.read_to_string(&mut said).unwrap();
     let output = follower.wait_with_output().unwrap();
@@ -176,7 +130,7 @@ fn nothing_is_lost_or_doubled_while_the_broker_is_killed_and_started_again() {
 fn a_signal_ends_the_broker_in_order_and_its_messages_stay() {
     let Some(python) = python() else { return };
     let folder = tempfile::tempdir().unwrap();
-    let broker = Broker::start(folder.path(), "127.0.0.1:0");
+    let broker = Broker::start(folder.path(), "127.0.0.1:0", &[]);
     let address = broker.address.clone();
     // Long enough that the signal meets open sessions.
     let follower = client(python, &broker, "follow", &["--topic", "t", "--count", "2000"])
@@ -189,6 +143,36 @@ fn a_signal_ends_the_broker_in_order_and_its_messages_stay() {
     let (status, rest) = broker.stop();
     assert!(status.success() && rest.is_empty(), "{status} {rest}");
     assert!(begun.elapsed() < Duration::from_secs(9), "it waited for clients: {:?}", begun.elapsed());
-    let _broker = Broker::start(folder.path(), &address);
+    let _broker = Broker::start(folder.path(), &address, &[]);
     holds(&follower.wait_with_output().unwrap());
+}
+
+#[test]
+fn a_token_opens_what_it_is_listed_for() {
+    let Some(python) = python() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let list = folder.path().join("access.json");
+    let rights = r#"{"tokens": [
+        {"name": "owner", "token": "o-secret", "admin": ["/local/*"], "write": ["/local/*"], "read": ["/local/*"]},
+        {"name": "guest", "token": "g-secret", "read": ["/local/public"]}
+    ]}"#;
+    std::fs::write(&list, rights).unwrap();
+    let broker =
+        Broker::start(&folder.path().join("data"), "127.0.0.1:0", &["--access", list.to_str().unwrap()]);
+    holds(&client(python, &broker, "basics", &["--topic", "t", "--token", "o-secret"]).output().unwrap());
+    for (token, why) in [
+        (&["--token", "g-secret"][..], "guest may not make, change or drop /local/other"),
+        (&["--token", "unknown"], "the access token is not known here"),
+        (&[], "this broker wants an access token"),
+    ] {
+        let output = client(python, &broker, "manage", &["--topic", "other"]).args(token).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        let complained = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && said.contains(r#""ok": false"#), "{said}\n{complained}");
+        // Whoever gets no further than to look for the broker is told by its client that it cannot be found.
+        assert!(
+            said.contains(why) || (token != ["--token", "g-secret"] && said.contains("discovery")),
+            "{said}"
+        );
+    }
 }

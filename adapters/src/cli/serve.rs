@@ -19,7 +19,12 @@ tables and transactions are answered as unsupported.
 
 When it is ready it prints one line, `listening on ADDRESS`. SIGTERM and SIGINT end it in order: nothing more is taken \
 in, what was taken in is answered, sessions end, everything is durable. A second signal ends it at once, as a crash \
-would; a broker that is killed loses nothing that it has acknowledged.";
+would; a broker that is killed loses nothing that it has acknowledged.
+
+A list of who may do what is a JSON file: {\"tokens\": [{\"name\": \"ingest\", \"token\": \"...\", \"write\": \
+[\"/local/events\"]}], \"users\": [{\"name\": \"anna\", \"password\": \"...\", \"read\": [\"/local/*\"]}]}. What may be done is \
+read, write and admin (make, change, drop), each a list of absolute names of topics; one that ends in * stands for all \
+that begin so.";
 
 #[derive(Args, Debug)]
 pub(super) struct Serve {
@@ -32,6 +37,12 @@ pub(super) struct Serve {
     /// The host and port that clients are told to dial, if not those that they have dialled already
     #[arg(long, value_name = "HOST:PORT", value_parser = advertised)]
     advertise: Option<(String, u16)>,
+    /// A list of who may do what; without it, everybody may do everything
+    #[arg(long, value_name = "FILE")]
+    access: Option<PathBuf>,
+    /// Where to listen for those who watch: /metrics for Prometheus, /health
+    #[arg(long, value_name = "ADDRESS")]
+    metrics: Option<String>,
 }
 
 fn advertised(text: &str) -> Result<(String, u16), String> {
@@ -49,10 +60,22 @@ impl Serve {
     pub(super) fn run(self, session: &Session) -> anyhow::Result<()> {
         anyhow::ensure!(!session.records(), "--record is for stores: a broker is not recorded");
         let signal = Signal::catch().context("signals cannot be caught")?;
-        let options = Options { listen: self.listen, advertise: self.advertise, ..Options::new(self.data) };
+        let options = Options {
+            listen: self.listen,
+            advertise: self.advertise,
+            access: self.access,
+            metrics: self.metrics,
+            ..Options::new(self.data)
+        };
         let server = options.start()?;
         let address = server.address();
-        session.result(&format!("listening on {address}"), &json!({ "listening": address.to_string() }))?;
+        let mut value = json!({ "listening": address.to_string() });
+        let mut text = format!("listening on {address}");
+        if let Some(metrics) = server.metrics_address() {
+            value["metrics"] = metrics.to_string().into();
+            text.push_str(&format!(", metrics on {metrics}"));
+        }
+        session.result(&text, &value)?;
         server.serve_until(signal.wait())?;
         tracing::info!("a signal: ending in order");
         server.stop()?;

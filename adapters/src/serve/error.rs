@@ -12,6 +12,14 @@ pub enum ServeError {
     /// The configuration contradicts itself.
     #[error("the configuration is not valid: {0}")]
     Config(#[from] ConfigError),
+    /// The list of who may do what cannot be used.
+    #[error("{} cannot be used: {what}", .file.display())]
+    Access {
+        /// The list.
+        file: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
     /// The address cannot be listened on.
     #[error("cannot listen on {listen}: {source}")]
     Listen {

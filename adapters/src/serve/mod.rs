@@ -8,11 +8,14 @@
 //! 128 MiB that the machine was told of and has not acknowledged, and one frame each that is being received (1 MiB of
 //! it unread, 64 MiB at most); of each read stream 4 MiB and one message that the transport has not taken.
 
+mod access;
 mod convert;
 mod error;
 mod folder;
 mod grpc;
 mod host;
+mod http;
+mod metrics;
 mod path;
 mod proto;
 mod status;
@@ -21,8 +24,9 @@ pub use error::ServeError;
 
 use crate::driver::call::Lost;
 use crate::driver::files::{self, Files};
-use crate::driver::metrics::{Metrics, NoMetrics};
+use access::Access;
 use host::{Backend, Host};
+use metrics::Counters;
 use onceward_core::broker::api::{Message, Request, Response};
 use onceward_core::broker::{Broker, Config};
 use onceward_core::log::api::{Damage, Phase, Recovered};
@@ -47,11 +51,15 @@ pub struct Options {
     pub listen: String,
     /// The host and port that clients are told to dial; `None`: those that they have dialled already.
     pub advertise: Option<(String, u16)>,
+    /// A list of who may do what, as JSON; `None`: everybody may do everything. It has two members, `tokens` and `users`.
+    /// Each token has a `name`, the `token`, and what may be done with which topics: `read`, `write`, `admin`, each a list
+    /// of absolute names, of which one that ends in `*` stands for all that begin so. A user has a `password` instead.
+    pub access: Option<PathBuf>,
     /// The bounds of the machine. Its folder is the broker's own, and the identity of a new log is random; both fields are
     /// ignored.
     pub config: Config,
-    /// Who is told of measurements of the machine.
-    pub metrics: Arc<dyn Metrics>,
+    /// Where to listen for those who watch: `/metrics` for Prometheus and `/health`; `None`: nowhere.
+    pub metrics: Option<String>,
     /// How long [`Server::stop`] waits for clients to take their last words.
     pub stop_within: Duration,
 }
@@ -73,8 +81,9 @@ impl Options {
             data: data.into(),
             listen: "127.0.0.1:2136".to_owned(),
             advertise: None,
+            access: None,
             config: Config::new(StorePath::root(), 0),
-            metrics: Arc::new(NoMetrics),
+            metrics: None,
             stop_within: Duration::from_secs(10),
         }
     }
@@ -99,16 +108,19 @@ impl Options {
         N: Node<Message = Message, Request = Request, Response = Response> + Send + 'static,
         N::Timer: Send,
     {
+        let access = self.access.as_deref().map(Access::read).transpose()?.unwrap_or_default();
         let listening = |source| ServeError::Listen { listen: self.listen.clone(), source };
         // Before the folder is touched, which may take long to recover: whoever dials early waits.
-        let listener = TcpListener::bind(&*self.listen).map_err(listening)?;
-        listener.set_nonblocking(true).map_err(listening)?;
+        let listener = bind(&self.listen)?;
         let address = listener.local_addr().map_err(listening)?;
+        let watched = self.metrics.as_deref().map(bind).transpose()?;
+        let metrics_address = watched.as_ref().map(TcpListener::local_addr).transpose().map_err(listening)?;
 
+        let counters = Arc::new(Counters::default());
         let files = Files::create(&self.data)?;
         folder::judge(&self.data)?;
         let os = |source| files::OpenError::Os { folder: self.data.clone(), source };
-        let host = Arc::new(Host::start(files, self.metrics.clone(), make).map_err(os)?);
+        let host = Arc::new(Host::start(files, counters.clone(), make).map_err(os)?);
         let recovered = recover(&*host, &self.data)?;
 
         let mut threads = tokio::runtime::Builder::new_multi_thread();
@@ -117,7 +129,7 @@ impl Options {
         let entered = runtime.enter();
         let listener = tokio::net::TcpListener::from_std(listener).map_err(listening)?;
         let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-        let api = grpc::Api::new(host.clone(), self.advertise.clone());
+        let api = grpc::Api::new(host.clone(), access, counters.clone(), self.advertise.clone());
         let serving = tonic::transport::Server::builder()
             .initial_stream_window_size(WINDOW)
             .initial_connection_window_size(4 * WINDOW)
@@ -127,6 +139,10 @@ impl Options {
                 let _ = ended.await;
             });
         let serving = tokio::spawn(serving);
+        if let Some(watched) = watched {
+            let listener = tokio::net::TcpListener::from_std(watched).map_err(listening)?;
+            tokio::spawn(http::serve(listener, host.clone(), counters));
+        }
         drop(entered);
         let dead = host.dead();
         let stop: Box<dyn Fn() + Send + Sync> = {
@@ -134,7 +150,18 @@ impl Options {
             Box::new(move || host.stop())
         };
         let stop_within = self.stop_within;
-        Ok(Server { address, recovered, backend: host, stop, dead, runtime, end, serving, stop_within })
+        Ok(Server {
+            address,
+            metrics_address,
+            recovered,
+            backend: host,
+            stop,
+            dead,
+            runtime,
+            end,
+            serving,
+            stop_within,
+        })
     }
 }
 
@@ -144,6 +171,7 @@ const WINDOW: u32 = 1 << 20;
 /// A broker that is being served. Dropping it ends it as a crash would.
 pub struct Server {
     address: SocketAddr,
+    metrics_address: Option<SocketAddr>,
     recovered: Recovered,
     backend: Arc<dyn Backend>,
     stop: Box<dyn Fn() + Send + Sync>,
@@ -164,6 +192,11 @@ impl Server {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where it listens for those who watch.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics_address
     }
 
     /// What was found in the folder.
@@ -208,6 +241,14 @@ impl Server {
             Err(source) => Err(ServeError::Failed { source }),
         }
     }
+}
+
+/// Listens on an address.
+fn bind(listen: &str) -> Result<TcpListener, ServeError> {
+    let listening = |source| ServeError::Listen { listen: listen.to_owned(), source };
+    let listener = TcpListener::bind(listen).map_err(listening)?;
+    listener.set_nonblocking(true).map_err(listening)?;
+    Ok(listener)
 }
 
 /// Waits until the machine has recovered.

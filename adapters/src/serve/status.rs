@@ -8,6 +8,7 @@ use onceward_core::writer::wire::{Issue, Status};
 
 pub(crate) const SUCCESS: u32 = 400_000;
 pub(crate) const BAD_REQUEST: u32 = 400_010;
+pub(crate) const UNAUTHORIZED: u32 = 400_020;
 pub(crate) const INTERNAL_ERROR: u32 = 400_030;
 pub(crate) const UNAVAILABLE: u32 = 400_050;
 pub(crate) const OVERLOADED: u32 = 400_060;

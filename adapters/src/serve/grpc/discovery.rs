@@ -24,8 +24,9 @@ pub(super) async fn list(api: Api, caller: Caller, _: Ignored) -> Checked<Option
     Ok(result("Discovery.ListEndpointsResult", &list))
 }
 
-pub(super) async fn who_am_i(_: Api, _: Caller, _: Ignored) -> Checked<Option<Any>> {
-    Ok(result("Discovery.WhoAmIResult", &WhoAmIResult { user: "anonymous".to_owned() }))
+pub(super) async fn who_am_i(_: Api, caller: Caller, _: Ignored) -> Checked<Option<Any>> {
+    let user = caller.subject.as_ref().map_or("anonymous", |subject| subject.name()).to_owned();
+    Ok(result("Discovery.WhoAmIResult", &WhoAmIResult { user }))
 }
 
 /// The only data centre.

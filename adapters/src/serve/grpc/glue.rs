@@ -4,7 +4,7 @@
 use super::codec::{Frames, Outgoing};
 use super::stream::{self, Speech};
 use super::{Api, Caller, REQUEST};
-use crate::serve::path::Database;
+use crate::serve::metrics::count;
 use crate::serve::proto::common::{Any, Operation, OperationResponse};
 use crate::serve::proto::services::StatusResponse;
 use crate::serve::status::{self, BAD_REQUEST, Checked, failure};
@@ -17,7 +17,7 @@ use tonic::body::Body;
 use tonic::server::{Grpc, StreamingService, UnaryService};
 use tonic::{Request, Response, Streaming};
 
-type Later<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+pub(super) type Later<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// What is said on a stream.
 pub(super) type Words = Pin<Box<dyn Stream<Item = Result<Outgoing, tonic::Status>> + Send>>;
@@ -64,7 +64,7 @@ fn grpc() -> Grpc<Frames> {
     Grpc::new(Frames).max_decoding_message_size(REQUEST)
 }
 
-async fn unary(request: http::Request<Body>, method: Method) -> http::Response<Body> {
+pub(super) async fn unary(request: http::Request<Body>, method: Method) -> http::Response<Body> {
     grpc().unary(Unary(Some(method)), request).await
 }
 
@@ -83,7 +83,8 @@ where
     Q: prost::Message + Default + 'static,
     A: Future<Output = Checked<Option<Any>>> + Send + 'static,
 {
-    let caller = Caller::new(&request);
+    let caller = Caller::new(&api, &request);
+    count(&api.inner.counters.calls, 1);
     let answer = move |frame: Bytes| -> Later<Outgoing> {
         match caller.and_then(|caller| Ok((caller, decoded(frame)?))) {
             Ok((caller, asked)) => {
@@ -132,14 +133,15 @@ pub(super) async fn plain(request: http::Request<Body>, status: Status) -> http:
 pub(super) async fn bidirectional<S: Speech>(
     api: Api,
     request: http::Request<Body>,
-    speech: fn(Database) -> S,
+    speech: fn(Caller) -> S,
 ) -> http::Response<Body> {
-    let caller = Caller::new(&request);
+    let caller = Caller::new(&api, &request);
+    count(&api.inner.counters.streams, 1);
     let open = move |said: Streaming<Bytes>| -> Words {
         match caller {
             Ok(caller) => {
                 let Api { inner } = api;
-                let speech = speech(caller.database);
+                let speech = speech(caller);
                 Box::pin(stream::open(speech, inner.backend.clone(), inner.share.clone(), said))
             }
             Err(status) => Box::pin(tokio_stream::once(Ok(Box::new(S::failed(status)) as Outgoing))),

@@ -7,6 +7,7 @@
 mod codec;
 mod discovery;
 mod glue;
+mod health;
 mod read;
 mod scheme;
 mod sessions;
@@ -14,7 +15,9 @@ mod stream;
 mod topic;
 mod write;
 
+use super::access::{Access, Right, Subject};
 use super::host::Backend;
+use super::metrics::Counters;
 use super::path::Database;
 use super::status::{self, Checked, failure, unsupported};
 use glue::{bidirectional, operation, plain};
@@ -30,6 +33,9 @@ use tonic::body::Body;
 /// What all write streams together may have under way, in KiB: unacknowledged messages that the machine was told of.
 pub(super) const SHARED_KIB: u32 = 128 << 10;
 
+/// The call that needs no token.
+const LOGIN: &str = "/Ydb.Auth.V1.AuthService/Login";
+
 /// Largest request that is taken, in bytes.
 const REQUEST: usize = 64 << 20;
 
@@ -41,15 +47,22 @@ pub(crate) struct Api {
 
 struct Inner {
     backend: Arc<dyn Backend>,
+    access: Access,
+    counters: Arc<Counters>,
     /// Where clients are to be told that the broker is; `None`: wherever they found it.
     advertise: Option<(String, u16)>,
     share: Arc<Semaphore>,
 }
 
 impl Api {
-    pub(crate) fn new(backend: Arc<dyn Backend>, advertise: Option<(String, u16)>) -> Api {
+    pub(crate) fn new(
+        backend: Arc<dyn Backend>,
+        access: Access,
+        counters: Arc<Counters>,
+        advertise: Option<(String, u16)>,
+    ) -> Api {
         let share = Arc::new(Semaphore::new(SHARED_KIB as usize));
-        Api { inner: Arc::new(Inner { backend, advertise, share }) }
+        Api { inner: Arc::new(Inner { backend, access, counters, advertise, share }) }
     }
 
     /// Asks the broker. A refusal is a status.
@@ -73,6 +86,7 @@ impl Api {
             return tonic::Status::unimplemented("no such method").into_http();
         };
         match (service, method) {
+            ("grpc.health.v1.Health", "Check") => health::check(self, request).await,
             ("Ydb.Discovery.V1.DiscoveryService", "ListEndpoints") => {
                 operation(self, request, discovery::list).await
             }
@@ -146,17 +160,53 @@ pub(crate) struct Caller {
     database: Database,
     /// The host, and perhaps the port, that the client dialled.
     authority: String,
+    access: Access,
+    counters: Arc<Counters>,
+    /// Who calls; `None` where everybody may do everything, and in a call that is to find out.
+    subject: Option<Arc<Subject>>,
 }
 
 impl Caller {
-    fn new(request: &http::Request<Body>) -> Checked<Caller> {
+    fn new(api: &Api, request: &http::Request<Body>) -> Checked<Caller> {
         let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
+        let token = header("x-ydb-auth-ticket").unwrap_or_default();
         let authority = request.uri().authority().map(http::uri::Authority::as_str);
         Ok(Caller {
             method: request.uri().path().to_owned(),
             database: Database::new(header("x-ydb-database").unwrap_or_default())?,
             authority: authority.or_else(|| header("host")).unwrap_or_default().to_owned(),
+            subject: match request.uri().path() {
+                LOGIN => None,
+                _ => api.inner.access.subject(token.as_bytes())?,
+            },
+            access: api.inner.access.clone(),
+            counters: api.inner.counters.clone(),
         })
+    }
+
+    /// Whether the caller may do something with a topic.
+    fn can(&self, right: Right, topic: &str) -> bool {
+        self.subject.as_ref().is_none_or(|subject| subject.may(right, topic))
+    }
+
+    /// Refuses what the caller may not do with a topic.
+    fn may(&self, right: Right, topic: &str) -> Checked<()> {
+        if self.can(right, topic) {
+            return Ok(());
+        }
+        let name = self.subject.as_ref().map_or("nobody", |subject| subject.name());
+        let what = match right {
+            Right::Read => "read",
+            Right::Write => "write to",
+            Right::Admin => "make, change or drop",
+            Right::Look => "look at",
+        };
+        Err(failure(status::UNAUTHORIZED, format!("{name} may not {what} {topic}")))
+    }
+
+    /// The same caller with another token.
+    fn renewed(&self, token: &[u8]) -> Checked<Caller> {
+        Ok(Caller { subject: self.access.subject(token)?, ..self.clone() })
     }
 }
 

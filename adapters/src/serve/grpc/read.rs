@@ -2,28 +2,31 @@
 //! [`WINDOW`] bytes, and one message, wait to be sent, however much credit a client gives. What the client is sent never
 //! exceeds its credit by more than one message either, for the machine is never given more.
 
+use super::Caller;
 use super::stream::{Heard, Speech};
+use crate::serve::access::Right;
 use crate::serve::convert::read::Known;
-use crate::serve::path::Database;
+use crate::serve::metrics::count;
 use crate::serve::proto::read::{FromClient, FromServer};
 use crate::serve::status::Checked;
 use onceward_core::broker::api::Message;
 use onceward_core::reader::wire;
 use onceward_core::writer::wire::Status;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// See the module's documentation.
 const WINDOW: u64 = 4 << 20;
 
 /// One read stream.
 pub(super) struct ReadSpeech {
-    database: Database,
+    caller: Caller,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
     known: Known,
+    topics: Vec<Arc<str>>,
     credit: Credit,
 }
 
@@ -52,12 +55,35 @@ impl Credit {
 }
 
 impl ReadSpeech {
-    pub(super) fn new(database: Database) -> ReadSpeech {
-        ReadSpeech { database, state: Mutex::default() }
+    pub(super) fn new(caller: Caller) -> ReadSpeech {
+        ReadSpeech { caller, state: Mutex::default() }
+    }
+
+    /// Whether the client may do what it asks for, and still may with another token.
+    fn allow(&self, message: &wire::FromClient, topics: &mut Vec<Arc<str>>) -> Checked<()> {
+        let caller = match message {
+            wire::FromClient::Init(init) => {
+                *topics = init.topics.iter().map(|topic| topic.path.clone()).collect();
+                &self.caller
+            }
+            wire::FromClient::UpdateToken(token) => &self.caller.renewed(token)?,
+            _ => return Ok(()),
+        };
+        topics.iter().try_for_each(|topic| caller.may(Right::Read, topic))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ReadSpeech {
+    fn sent(&self, partitions: &[wire::PartitionData]) {
+        for batch in partitions.iter().flat_map(|partition| &partition.batches) {
+            let payload: usize = batch.messages.iter().map(|message| message.payload.data.len()).sum();
+            count(&self.caller.counters.messages_out, batch.messages.len() as u64);
+            count(&self.caller.counters.bytes_out, payload as u64);
+        }
     }
 }
 
@@ -71,7 +97,9 @@ impl Speech for ReadSpeech {
 
     fn hear(&self, said: FromClient) -> Checked<Option<Heard>> {
         let mut state = self.lock();
-        let message = match state.known.heard(&self.database, said)? {
+        let said = state.known.heard(&self.caller.database, said)?;
+        self.allow(&said, &mut state.topics)?;
+        let message = match said {
             wire::FromClient::Read { bytes } => {
                 state.credit.given = state.credit.given.saturating_add(bytes);
                 match state.credit.pass_on() {
@@ -88,9 +116,14 @@ impl Speech for ReadSpeech {
         let Message::ReadReply(reply) = message else { return None };
         let mut state = self.lock();
         let mut back = None;
-        if let wire::FromServer::Data { bytes, .. } = &reply {
-            state.credit.taken = state.credit.taken.saturating_add(*bytes);
-            back = state.credit.pass_on().map(more);
+        match &reply {
+            wire::FromServer::Data { bytes, partitions } => {
+                state.credit.taken = state.credit.taken.saturating_add(*bytes);
+                back = state.credit.pass_on().map(more);
+                self.sent(partitions);
+            }
+            wire::FromServer::Failed(_) => count(&self.caller.counters.failures, 1),
+            _ => {}
         }
         Some((state.known.said(reply), back))
     }

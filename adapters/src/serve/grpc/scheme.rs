@@ -1,8 +1,9 @@
 //! Folders. Decides that a folder is there as long as a topic is below it: none is ever made or removed. A database is
-//! always there.
+//! always there. Topics that a caller may do nothing with are not there for it.
 
 use super::glue::result;
 use super::{Api, Caller};
+use crate::serve::access::Right;
 use crate::serve::convert::topic::entry;
 use crate::serve::proto::common::Any;
 use crate::serve::proto::services::{DescribePathResult, Entry, ListDirectoryResult};
@@ -34,17 +35,21 @@ pub(super) async fn make(_: Api, caller: Caller, request: PathRequest) -> Checke
 async fn look(api: &Api, caller: &Caller, path: &Arc<str>) -> Checked<(Entry, Vec<Entry>)> {
     let topic = api.inner.backend.call(Request::Describe { path: path.clone() }).await;
     match topic {
-        Ok(Response::Topic(topic)) => return Ok((entry(&topic), Vec::new())),
+        Ok(Response::Topic(topic)) if caller.can(Right::Look, path) => {
+            return Ok((entry(&topic), Vec::new()));
+        }
+        Ok(Response::Topic(_)) => {}
         Ok(Response::Refused(Refusal::NoTopic(_) | Refusal::Invalid(_))) => {}
         Ok(Response::Refused(refusal)) => return Err(crate::serve::status::refused(&refusal)),
         Ok(other) => return Err(Api::strange(&other)),
         Err(lost) => return Err(crate::serve::status::lost(lost)),
     }
     let prefix = format!("{path}/");
-    let names = match api.ask(Request::List { prefix: prefix.as_str().into() }).await? {
+    let mut names = match api.ask(Request::List { prefix: prefix.as_str().into() }).await? {
         Response::Topics(names) => names,
         other => return Err(Api::strange(&other)),
     };
+    names.retain(|name| caller.can(Right::Look, name));
     let database = **path == *caller.database.as_str();
     if names.is_empty() && !database {
         return Err(failure(SCHEME_ERROR, format!("there is nothing at {path}")));

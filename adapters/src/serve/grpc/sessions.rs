@@ -8,9 +8,9 @@ use crate::serve::proto::services::{CreateSessionResult, KeepAliveResult, LoginR
 use crate::serve::status::Checked;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Everybody may do everything: so everybody may log in, and the token is good for nothing more.
-pub(super) async fn login(_: Api, _: Caller, request: LoginRequest) -> Checked<Option<Any>> {
-    Ok(result("Auth.LoginResult", &LoginResult { token: format!("user:{}", request.user) }))
+pub(super) async fn login(api: Api, _: Caller, request: LoginRequest) -> Checked<Option<Any>> {
+    let token = api.inner.access.login(&request.user, &request.password)?;
+    Ok(result("Auth.LoginResult", &LoginResult { token }))
 }
 
 pub(super) async fn create(_: Api, _: Caller, _: Ignored) -> Checked<Option<Any>> {

@@ -2,6 +2,7 @@
 
 use super::glue::result;
 use super::{Api, Caller};
+use crate::serve::access::Right;
 use crate::serve::convert::topic::{self as convert, Include};
 use crate::serve::proto::common::Any;
 use crate::serve::proto::topic::{
@@ -12,10 +13,12 @@ use crate::serve::status::Checked;
 use onceward_core::broker::api::{Description, Request, Response};
 
 pub(super) async fn create(api: Api, caller: Caller, asked: CreateTopicRequest) -> Checked<Option<Any>> {
+    caller.may(Right::Admin, &caller.database.topic(&asked.path)?)?;
     done(&api, convert::create(&caller.database, asked)?).await
 }
 
 pub(super) async fn alter(api: Api, caller: Caller, asked: AlterTopicRequest) -> Checked<Option<Any>> {
+    caller.may(Right::Admin, &caller.database.topic(&asked.path)?)?;
     let is = if asked.alter_consumers.is_empty() {
         None
     } else {
@@ -25,10 +28,13 @@ pub(super) async fn alter(api: Api, caller: Caller, asked: AlterTopicRequest) ->
 }
 
 pub(super) async fn drop(api: Api, caller: Caller, asked: PathRequest) -> Checked<Option<Any>> {
-    done(&api, Request::Drop { path: caller.database.topic(&asked.path)? }).await
+    let path = caller.database.topic(&asked.path)?;
+    caller.may(Right::Admin, &path)?;
+    done(&api, Request::Drop { path }).await
 }
 
 pub(super) async fn commit(api: Api, caller: Caller, asked: CommitOffsetRequest) -> Checked<Option<Any>> {
+    caller.may(Right::Read, &caller.database.topic(&asked.path)?)?;
     done(&api, convert::commit(&caller.database, asked)?).await
 }
 
@@ -57,7 +63,9 @@ pub(super) async fn describe_consumer(
 }
 
 async fn find(api: &Api, caller: &Caller, path: &str) -> Checked<Description> {
-    match api.ask(Request::Describe { path: caller.database.topic(path)? }).await? {
+    let path = caller.database.topic(path)?;
+    caller.may(Right::Look, &path)?;
+    match api.ask(Request::Describe { path }).await? {
         Response::Topic(topic) => Ok(topic),
         other => Err(Api::strange(&other)),
     }

@@ -2,15 +2,17 @@
 //! its messages are not acknowledged, or acknowledged and not yet taken by the transport. One request always goes, so
 //! that a request may be of any size that a frame may have.
 
+use super::Caller;
 use super::stream::{Heard, Speech};
+use crate::serve::access::Right;
 use crate::serve::convert::write::Known;
-use crate::serve::path::Database;
+use crate::serve::metrics::count;
 use crate::serve::proto::write::{FromClient, FromServer};
 use crate::serve::status::Checked;
 use onceward_core::broker::api::Message;
 use onceward_core::writer::wire::{self, Status};
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::OwnedSemaphorePermit;
 
 /// See the module's documentation.
@@ -20,13 +22,14 @@ const OVERHEAD: u64 = 64;
 
 /// One write stream.
 pub(super) struct WriteSpeech {
-    database: Database,
+    caller: Caller,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
     known: Known,
+    topics: Vec<Arc<str>>,
     /// Requests that are not acknowledged in whole, the oldest first.
     open: VecDeque<Open>,
     bytes: u64,
@@ -40,8 +43,21 @@ struct Open {
 }
 
 impl WriteSpeech {
-    pub(super) fn new(database: Database) -> WriteSpeech {
-        WriteSpeech { database, state: Mutex::default() }
+    pub(super) fn new(caller: Caller) -> WriteSpeech {
+        WriteSpeech { caller, state: Mutex::default() }
+    }
+
+    /// Whether the client may do what it asks for, and still may with another token.
+    fn allow(&self, message: &wire::FromClient, topics: &mut Vec<Arc<str>>) -> Checked<()> {
+        let caller = match message {
+            wire::FromClient::Init(init) => {
+                *topics = vec![init.path.clone()];
+                &self.caller
+            }
+            wire::FromClient::UpdateToken(token) => &self.caller.renewed(token)?,
+            _ => return Ok(()),
+        };
+        topics.iter().try_for_each(|topic| caller.may(Right::Write, topic))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -69,11 +85,15 @@ impl Speech for WriteSpeech {
 
     fn hear(&self, said: FromClient) -> Checked<Option<Heard>> {
         let mut state = self.lock();
-        let message = state.known.heard(&self.database, said)?;
+        let message = state.known.heard(&self.caller.database, said)?;
+        self.allow(&message, &mut state.topics)?;
         let mut kib = 0;
         if let wire::FromClient::Write { messages, .. } = &message {
             let size = |message: &wire::Numbered| message.payload.data.len() as u64 + OVERHEAD;
             let bytes: u64 = messages.iter().map(size).sum();
+            let payload = bytes - OVERHEAD * messages.len() as u64;
+            count(&self.caller.counters.messages_in, messages.len() as u64);
+            count(&self.caller.counters.bytes_in, payload);
             state.bytes += bytes;
             state.open.push_back(Open { messages: messages.len(), bytes, share: None });
             kib = u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX).min(super::SHARED_KIB);
@@ -84,8 +104,10 @@ impl Speech for WriteSpeech {
     fn say(&self, message: Message) -> Option<(FromServer, Option<Message>)> {
         let Message::WriteReply(reply) = message else { return None };
         let mut state = self.lock();
-        if let wire::FromServer::Acks(acks) = &reply {
-            state.acknowledged(acks.len());
+        match &reply {
+            wire::FromServer::Acks(acks) => state.acknowledged(acks.len()),
+            wire::FromServer::Failed(_) => count(&self.caller.counters.failures, 1),
+            wire::FromServer::Init(_) | wire::FromServer::TokenUpdated => {}
         }
         Some((state.known.said(reply), None))
     }
