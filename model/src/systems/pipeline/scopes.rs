@@ -24,7 +24,7 @@ pub(super) fn all() -> Vec<NamedScope<Pipeline>> {
             (1, 0, &[("stubborn", "1")]),
             vec![vec![write()]],
             fires(1),
-            None,
+            (9_278, 30_507),
         ),
         scope(
             "connection-breaks",
@@ -32,7 +32,7 @@ pub(super) fn all() -> Vec<NamedScope<Pipeline>> {
             (1, 0, &[("stubborn", "1")]),
             vec![vec![write()]],
             fires(1).with(Resource::Break, 1),
-            None,
+            (51_706, 185_031),
         ),
         scope(
             "writer-and-reader",
@@ -40,7 +40,7 @@ pub(super) fn all() -> Vec<NamedScope<Pipeline>> {
             (1, 0, &[]),
             vec![vec![write()]],
             fires(2),
-            None,
+            (58_991, 203_430),
         ),
         scope(
             "broker-killed",
@@ -48,7 +48,7 @@ pub(super) fn all() -> Vec<NamedScope<Pipeline>> {
             (1, 0, &[("stubborn", "1")]),
             vec![vec![write()]],
             fires(1).with(Resource::Kill, 1),
-            None,
+            (388_699, 1_286_144),
         ),
     ]
 }
@@ -59,7 +59,7 @@ fn scope(
     (writers, readers, settings): (u16, u16, &[(&str, &str)]),
     scripts: Vec<Script<Request>>,
     budget: Budget,
-    pinned: Option<(u64, u64)>,
+    pinned: (u64, u64),
 ) -> NamedScope<Pipeline> {
     let header = header(writers, readers, scripts.len() as u16, settings);
     let protocol = match PipelineSystem::build(&header) {
@@ -67,5 +67,12 @@ fn scope(
         // The settings are those above; a test builds every scope.
         Err(wrong) => unreachable!("the scope {name} has settings that its system refuses: {wrong}"),
     };
-    NamedScope { name, about, header, protocol, scope: Scope { budget, ..Scope::new(scripts) }, pinned }
+    NamedScope {
+        name,
+        about,
+        header,
+        protocol,
+        scope: Scope { budget, ..Scope::new(scripts) },
+        pinned: Some(pinned),
+    }
 }
