@@ -180,16 +180,14 @@ impl Broker {
                     readers.topic_changed(clock, config, catalogue, *topic, wishes)
                 });
             }
-            Effect::Other(Record::Commit { partition, offset, consumer }) => {
+            Effect::Other(Record::Commit { partition, consumer, .. }) => {
                 let moved = matches!(entry.then, Then::Answer(_) | Then::Told(_));
                 if moved {
                     mark(out, "commit position moved by a call");
                 }
                 self.ask_readers(|readers, (config, catalogue), wishes| match moved {
                     true => readers.commit_moved(clock, config, catalogue, *partition, consumer, wishes),
-                    false => {
-                        readers.committed(clock, config, catalogue, *partition, consumer, *offset, wishes)
-                    }
+                    false => readers.committed(clock, config, catalogue, *partition, consumer, wishes),
                 });
             }
             Effect::Other(Record::Trim { partition, .. }) => {

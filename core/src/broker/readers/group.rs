@@ -116,15 +116,9 @@ impl Readers {
         }
     }
 
-    pub(super) fn commit_durable(
-        &mut self,
-        ask: Ask<'_>,
-        at: PartitionId,
-        consumer: &str,
-        offset: u64,
-        out: &mut Out,
-    ) {
+    pub(super) fn commit_durable(&mut self, ask: Ask<'_>, at: PartitionId, consumer: &str, out: &mut Out) {
         let id = GroupId { topic: at.topic, consumer: consumer.into() };
+        let offset = ask.catalogue.partition(at).map_or(0, |there| there.committed(consumer));
         let Some(slot) = self.slot(&id, at.number) else { return };
         if slot.commit.is_none_or(|commit| commit > offset) {
             return;

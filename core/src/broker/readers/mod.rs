@@ -271,11 +271,10 @@ impl Readers {
         catalogue: &Catalogue,
         partition: PartitionId,
         consumer: &str,
-        offset: u64,
         out: &mut Out,
     ) {
         let ask = Ask { clock, config, catalogue };
-        self.commit_durable(ask, partition, consumer, offset, out);
+        self.commit_durable(ask, partition, consumer, out);
         self.settle(ask, out);
     }
 

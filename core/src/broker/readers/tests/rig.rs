@@ -496,7 +496,7 @@ impl Rig {
         let committed = &mut self.catalogue.partition_mut(partition).unwrap().committed;
         committed.insert(consumer.clone(), offset);
         self.step(|readers, clock, config, catalogue, out| {
-            readers.committed(clock, config, catalogue, partition, &consumer, offset, out);
+            readers.committed(clock, config, catalogue, partition, &consumer, out);
         });
     }
 
