@@ -1,0 +1,6 @@
+//! Tests of the reader.
+
+mod partitions;
+mod promises;
+mod rig;
+mod sessions;
