@@ -176,3 +176,26 @@ fn a_token_opens_what_it_is_listed_for() {
         );
     }
 }
+
+#[cfg(feature = "tls")]
+#[test]
+fn clients_can_speak_tls() {
+    let Some(python) = python() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let [certificate, key] = ["certificate.pem", "key.pem"].map(|name| folder.path().join(name));
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-nodes", "-days", "30", "-subj", "/CN=localhost"])
+        .args(["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"])
+        .args(["-addext", "subjectAltName=DNS:localhost", "-keyout"])
+        .arg(&key)
+        .arg("-out")
+        .arg(&certificate)
+        .output()
+        .expect("openssl makes the certificate");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let tls = ["--tls-certificate", certificate.to_str().unwrap(), "--tls-key", key.to_str().unwrap()];
+    let broker = Broker::start(&folder.path().join("data"), "127.0.0.1:0", &tls);
+    let endpoint = format!("grpcs://{}", broker.address.replace("127.0.0.1", "localhost"));
+    let args = ["--topic", "t", "--root-certificate", tls[1], "--endpoint", &endpoint];
+    holds(&client(python, &broker, "basics", &args).output().unwrap());
+}

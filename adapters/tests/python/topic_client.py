@@ -225,10 +225,16 @@ async def main():
     parser.add_argument("--pause", type=float, default=0.05)
     parser.add_argument("--gzip", action="store_true")
     parser.add_argument("--token")
+    parser.add_argument("--root-certificate", help="a file; the endpoint is then one that speaks TLS")
     args = parser.parse_args()
     args.run = args.topic
     credentials = ydb.AccessTokenCredentials(args.token) if args.token else ydb.AnonymousCredentials()
-    config = ydb.DriverConfig(endpoint=args.endpoint, database=args.database, credentials=credentials)
+    root = None
+    if args.root_certificate:
+        with open(args.root_certificate, "rb") as file:
+            root = file.read()
+    config = ydb.DriverConfig(endpoint=args.endpoint, database=args.database, credentials=credentials,
+                              root_certificates=root)
     async with ydb.aio.Driver(config) as driver:
         await driver.wait(timeout=PATIENCE, fail_fast=True)
         found = await checks[args.check](driver.topic_client, args)
