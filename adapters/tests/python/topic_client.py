@@ -183,9 +183,10 @@ async def follow(client, args):
             promised = []
             for number in range(args.count):
                 promised.append(await writer.write_with_ack_future(Message(data=body(args.run, number, args.size))))
+                # Never far ahead of what is acknowledged: whatever happens, happens to messages under way.
                 if number % 100 == 99:
-                    print(json.dumps({"sent": number + 1}), flush=True)
                     await asyncio.sleep(args.pause)
+                    await soon(promised[max(0, number - 150)])
             for promise in promised:
                 await soon(promise)
 
@@ -200,6 +201,8 @@ async def follow(client, args):
                     # What was not committed when the broker went may come again, at its own place.
                     again += place in places
                     expect(places.setdefault(place, number) == number, f"{place} holds another message now")
+                    if len(places) % 100 == 0:
+                        print(json.dumps({"read": len(places)}), flush=True)
                 try:
                     reader.commit(batch)
                 except ydb.TopicReaderPartitionExpiredError:
