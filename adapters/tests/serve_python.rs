@@ -12,7 +12,7 @@ mod broker;
 use broker::Broker;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
@@ -73,6 +73,37 @@ fn holds(output: &Output) {
     assert!(said.lines().last().is_some_and(|line| line.contains(r#""ok": true"#)), "{said}\n{complained}");
 }
 
+/// What a client says while it runs.
+struct Progress {
+    lines: BufReader<ChildStdout>,
+    said: String,
+}
+
+impl Progress {
+    fn new(client: &mut Child) -> Progress {
+        Progress { lines: BufReader::new(client.stdout.take().unwrap()), said: String::new() }
+    }
+
+    /// Waits until it has read so many messages.
+    fn until(&mut self, read: u32) {
+        let reached = format!(r#"{{"read": {read}}}"#);
+        loop {
+            let from = self.said.len();
+            let more = self.lines.read_line(&mut self.said).unwrap();
+            assert!(more > 0, "the client ended before it had read {read}: {}", self.said);
+            if self.said[from..].trim() == reached {
+                return;
+            }
+        }
+    }
+
+    /// Waits until it has ended: all that it has said.
+    fn rest(mut self) -> String {
+        self.lines.read_to_string(&mut self.said).unwrap();
+        self.said
+    }
+}
+
 #[test]
 fn the_official_python_client_works() {
     let Some(python) = python() else { return };
@@ -102,26 +133,14 @@ fn nothing_is_lost_or_doubled_while_the_broker_is_killed_and_started_again() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut progress = BufReader::new(follower.stdout.take().unwrap());
-    let mut said = String::new();
+    let mut progress = Progress::new(&mut follower);
     // Killed while messages are on their way, not before the first and not behind the last.
-    for sent in [600, 1200, 1800] {
-        let reached = format!(r#"{{"sent": {sent}}}"#);
-        loop {
-            let mut line = String::new();
-            assert!(
-                progress.read_line(&mut line).unwrap() > 0,
-                "the client ended before message {sent}: {said}"
-            );
-            said.push_str(&line);
-            if line.trim() == reached {
-                break;
-            }
-        }
+    for read in [600, 1200, 1800] {
+        progress.until(read);
         broker.kill();
         broker = Broker::start(folder.path(), &address, &[]);
     }
-    progress.read_to_string(&mut said).unwrap();
+    let said = progress.rest();
     let output = follower.wait_with_output().unwrap();
     holds(&Output { stdout: said.into_bytes(), ..output });
 }
@@ -132,19 +151,22 @@ fn a_signal_ends_the_broker_in_order_and_its_messages_stay() {
     let folder = tempfile::tempdir().unwrap();
     let broker = Broker::start(folder.path(), "127.0.0.1:0", &[]);
     let address = broker.address.clone();
-    // Long enough that the signal meets open sessions.
-    let follower = client(python, &broker, "follow", &["--topic", "t", "--count", "2000"])
+    let mut follower = client(python, &broker, "follow", &["--topic", "t", "--count", "2000"])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    std::thread::sleep(Duration::from_millis(1500));
+    // The signal meets open sessions.
+    let mut progress = Progress::new(&mut follower);
+    progress.until(500);
     let begun = Instant::now();
     let (status, rest) = broker.stop();
     assert!(status.success() && rest.is_empty(), "{status} {rest}");
     assert!(begun.elapsed() < Duration::from_secs(9), "it waited for clients: {:?}", begun.elapsed());
     let _broker = Broker::start(folder.path(), &address, &[]);
-    holds(&follower.wait_with_output().unwrap());
+    let said = progress.rest();
+    let output = follower.wait_with_output().unwrap();
+    holds(&Output { stdout: said.into_bytes(), ..output });
 }
 
 #[test]
@@ -175,4 +197,27 @@ fn a_token_opens_what_it_is_listed_for() {
             "{said}"
         );
     }
+}
+
+#[cfg(feature = "tls")]
+#[test]
+fn clients_can_speak_tls() {
+    let Some(python) = python() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let [certificate, key] = ["certificate.pem", "key.pem"].map(|name| folder.path().join(name));
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-nodes", "-days", "30", "-subj", "/CN=localhost"])
+        .args(["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"])
+        .args(["-addext", "subjectAltName=DNS:localhost", "-keyout"])
+        .arg(&key)
+        .arg("-out")
+        .arg(&certificate)
+        .output()
+        .expect("openssl makes the certificate");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let tls = ["--tls-certificate", certificate.to_str().unwrap(), "--tls-key", key.to_str().unwrap()];
+    let broker = Broker::start(&folder.path().join("data"), "127.0.0.1:0", &tls);
+    let endpoint = format!("grpcs://{}", broker.address.replace("127.0.0.1", "localhost"));
+    let args = ["--topic", "t", "--root-certificate", tls[1], "--endpoint", &endpoint];
+    holds(&client(python, &broker, "basics", &args).output().unwrap());
 }

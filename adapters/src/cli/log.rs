@@ -1,22 +1,28 @@
-//! Warnings and errors of the library, on standard error. Decides that the command shows them and nothing below.
+//! What the library tells of its work, on standard error: a line of text, or of JSON with the time, for each event.
+//! Decides that a command shows warnings and errors and nothing below, unless it says otherwise.
 
+use serde_json::{Map, Value};
 use std::fmt::{Debug, Write as _};
 use std::io::Write as _;
+use std::time::SystemTime;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
-/// Shows warnings and errors from now on.
-pub(super) fn install() {
+/// Shows events of this level and above from now on.
+pub(super) fn install(level: Level, json: bool) {
     // Fails only if there is one already, and then that one will do.
-    let _ = tracing::subscriber::set_global_default(Stderr);
+    let _ = tracing::subscriber::set_global_default(Stderr { level, json });
 }
 
-struct Stderr;
+struct Stderr {
+    level: Level,
+    json: bool,
+}
 
 impl Subscriber for Stderr {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.is_event() && *metadata.level() <= Level::WARN
+        metadata.is_event() && *metadata.level() <= self.level
     }
 
     fn new_span(&self, _: &Attributes<'_>) -> Id {
@@ -30,8 +36,22 @@ impl Subscriber for Stderr {
     fn event(&self, event: &Event<'_>) {
         let mut line = Line::default();
         event.record(&mut line);
-        let level = if *event.metadata().level() == Level::ERROR { "error" } else { "warning" };
-        let _ = writeln!(std::io::stderr(), "{level}: {}{}", line.message, line.fields);
+        let level = match *event.metadata().level() {
+            Level::ERROR => "error",
+            Level::WARN => "warning",
+            _ => "info",
+        };
+        let text = if self.json {
+            let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+            let mut value = Value::Object(line.values);
+            value["level"] = level.into();
+            value["millis"] = (since.as_millis() as u64).into();
+            value["message"] = line.message.into();
+            value.to_string()
+        } else {
+            format!("{level}: {}{}", line.message, line.fields)
+        };
+        let _ = writeln!(std::io::stderr(), "{text}");
     }
 
     fn enter(&self, _: &Id) {}
@@ -43,6 +63,7 @@ impl Subscriber for Stderr {
 struct Line {
     message: String,
     fields: String,
+    values: Map<String, Value>,
 }
 
 impl Visit for Line {
@@ -50,7 +71,10 @@ impl Visit for Line {
         // Writing to a string does not fail.
         let _ = match field.name() {
             "message" => write!(self.message, "{value:?}"),
-            name => write!(self.fields, ", {name}: {value:?}"),
+            name => {
+                self.values.insert(name.to_owned(), format!("{value:?}").into());
+                write!(self.fields, ", {name}: {value:?}")
+            }
         };
     }
 }

@@ -81,7 +81,12 @@ const PAYLOAD: u32 = 16 << 20;
 pub(crate) fn main() -> ExitCode {
     let cli = Cli::parse();
     let session = Session::new(cli.json, cli.record);
-    log::install();
+    let level = match &cli.command {
+        #[cfg(feature = "serve")]
+        Command::Serve(_) => tracing::Level::INFO,
+        _ => tracing::Level::WARN,
+    };
+    log::install(level, session.json);
     let result = match cli.command {
         Command::Completions { shell } => {
             // Made in memory first: the generator takes a reader that leaves for a bug.

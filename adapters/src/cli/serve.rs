@@ -4,6 +4,8 @@ use super::session::Session;
 use anyhow::Context;
 use clap::Args;
 use onceward::serve::Options;
+#[cfg(feature = "tls")]
+use onceward::serve::Tls;
 use serde_json::json;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use std::os::unix::net::UnixStream;
@@ -37,6 +39,14 @@ pub(super) struct Serve {
     /// The host and port that clients are told to dial, if not those that they have dialled already
     #[arg(long, value_name = "HOST:PORT", value_parser = advertised)]
     advertise: Option<(String, u16)>,
+    /// A certificate in PEM, to speak TLS; with --tls-key
+    #[cfg(feature = "tls")]
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_certificate: Option<PathBuf>,
+    /// The certificate's key in PEM
+    #[cfg(feature = "tls")]
+    #[arg(long, value_name = "FILE", requires = "tls_certificate")]
+    tls_key: Option<PathBuf>,
     /// A list of who may do what; without it, everybody may do everything
     #[arg(long, value_name = "FILE")]
     access: Option<PathBuf>,
@@ -65,6 +75,8 @@ impl Serve {
             advertise: self.advertise,
             access: self.access,
             metrics: self.metrics,
+            #[cfg(feature = "tls")]
+            tls: self.tls_certificate.zip(self.tls_key).map(|(certificate, key)| Tls { certificate, key }),
             ..Options::new(self.data)
         };
         let server = options.start()?;

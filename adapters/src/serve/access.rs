@@ -245,7 +245,7 @@ mod tests {
     fn a_list_that_makes_no_sense_is_refused_with_a_reason() {
         for (text, why) in [
             ("", "EOF while parsing a value at line 1 column 0"),
-            (r#"{"tokens": [{"name": "a"}]}"#, "missing field `token` at line 1 column 26"),
+            (r#"{"tokens": [{"name": "a"}]}"#, "missing field `token` at line 1 column 25"),
             (r#"{"user": []}"#, "unknown field `user`, expected `tokens` or `users` at line 1 column 7"),
             (r#"{"tokens": [{"name": "a", "token": ""}]}"#, "a: the token is empty"),
             (

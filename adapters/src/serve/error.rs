@@ -20,6 +20,14 @@ pub enum ServeError {
         /// What is wrong with it.
         what: String,
     },
+    /// The certificate or its key cannot be used.
+    #[error("TLS with {} is not possible: {what}", .file.display())]
+    Tls {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
     /// The address cannot be listened on.
     #[error("cannot listen on {listen}: {source}")]
     Listen {
@@ -59,4 +67,17 @@ pub enum ServeError {
         /// What it said instead.
         what: String,
     },
+}
+
+/// An error with its causes, in one line.
+#[cfg(feature = "tls")]
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
 }

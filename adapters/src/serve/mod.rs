@@ -51,6 +51,9 @@ pub struct Options {
     pub listen: String,
     /// The host and port that clients are told to dial; `None`: those that they have dialled already.
     pub advertise: Option<(String, u16)>,
+    /// What it shows of itself over TLS; `None`: it speaks in the clear.
+    #[cfg(feature = "tls")]
+    pub tls: Option<Tls>,
     /// A list of who may do what, as JSON; `None`: everybody may do everything. It has two members, `tokens` and `users`.
     /// Each token has a `name`, the `token`, and what may be done with which topics: `read`, `write`, `admin`, each a list
     /// of absolute names, of which one that ends in `*` stands for all that begin so. A user has a `password` instead.
@@ -81,6 +84,8 @@ impl Options {
             data: data.into(),
             listen: "127.0.0.1:2136".to_owned(),
             advertise: None,
+            #[cfg(feature = "tls")]
+            tls: None,
             access: None,
             config: Config::new(StorePath::root(), 0),
             metrics: None,
@@ -109,6 +114,8 @@ impl Options {
         N::Timer: Send,
     {
         let access = self.access.as_deref().map(Access::read).transpose()?.unwrap_or_default();
+        #[cfg(feature = "tls")]
+        let tls = self.tls.as_ref().map(Tls::config).transpose()?;
         let listening = |source| ServeError::Listen { listen: self.listen.clone(), source };
         // Before the folder is touched, which may take long to recover: whoever dials early waits.
         let listener = bind(&self.listen)?;
@@ -122,6 +129,13 @@ impl Options {
         let os = |source| files::OpenError::Os { folder: self.data.clone(), source };
         let host = Arc::new(Host::start(files, counters.clone(), make).map_err(os)?);
         let recovered = recover(&*host, &self.data)?;
+        tracing::info!(
+            records = recovered.events,
+            clean = recovered.clean,
+            cut = recovered.cut.len(),
+            doubtful = recovered.possibly_acknowledged.len(),
+            "recovered"
+        );
 
         let mut threads = tokio::runtime::Builder::new_multi_thread();
         let runtime = threads.thread_name("onceward-net").enable_all().build().map_err(listening)?;
@@ -129,8 +143,21 @@ impl Options {
         let entered = runtime.enter();
         let listener = tokio::net::TcpListener::from_std(listener).map_err(listening)?;
         let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-        let api = grpc::Api::new(host.clone(), access, counters.clone(), self.advertise.clone());
-        let serving = tonic::transport::Server::builder()
+        #[cfg(feature = "tls")]
+        let (builder, tls) = match (&self.tls, tls) {
+            (Some(Tls { certificate, .. }), Some(config)) => {
+                let wrong = |error: tonic::transport::Error| ServeError::Tls {
+                    file: certificate.clone(),
+                    what: error::chain(&error),
+                };
+                (tonic::transport::Server::builder().tls_config(config).map_err(wrong)?, true)
+            }
+            _ => (tonic::transport::Server::builder(), false),
+        };
+        #[cfg(not(feature = "tls"))]
+        let (builder, tls) = (tonic::transport::Server::builder(), false);
+        let api = grpc::Api::new(host.clone(), access, counters.clone(), (self.advertise.clone(), tls));
+        let serving = builder
             .initial_stream_window_size(WINDOW)
             .initial_connection_window_size(4 * WINDOW)
             .http2_keepalive_interval(Some(Duration::from_secs(30)))
@@ -162,6 +189,28 @@ impl Options {
             serving,
             stop_within,
         })
+    }
+}
+
+/// What a broker shows of itself over TLS.
+#[cfg(feature = "tls")]
+#[derive(Clone, Debug)]
+pub struct Tls {
+    /// A certificate, and those that vouch for it, in PEM.
+    pub certificate: PathBuf,
+    /// The certificate's key, in PEM.
+    pub key: PathBuf,
+}
+
+#[cfg(feature = "tls")]
+impl Tls {
+    fn config(&self) -> Result<tonic::transport::ServerTlsConfig, ServeError> {
+        let read = |file: &Path| {
+            std::fs::read(file)
+                .map_err(|error| ServeError::Tls { file: file.to_path_buf(), what: error.to_string() })
+        };
+        let identity = tonic::transport::Identity::from_pem(read(&self.certificate)?, read(&self.key)?);
+        Ok(tonic::transport::ServerTlsConfig::new().identity(identity))
     }
 }
 

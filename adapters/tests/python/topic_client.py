@@ -183,9 +183,10 @@ async def follow(client, args):
             promised = []
             for number in range(args.count):
                 promised.append(await writer.write_with_ack_future(Message(data=body(args.run, number, args.size))))
+                # Never far ahead of what is acknowledged: whatever happens, happens to messages under way.
                 if number % 100 == 99:
-                    print(json.dumps({"sent": number + 1}), flush=True)
                     await asyncio.sleep(args.pause)
+                    await soon(promised[max(0, number - 150)])
             for promise in promised:
                 await soon(promise)
 
@@ -200,6 +201,8 @@ async def follow(client, args):
                     # What was not committed when the broker went may come again, at its own place.
                     again += place in places
                     expect(places.setdefault(place, number) == number, f"{place} holds another message now")
+                    if len(places) % 100 == 0:
+                        print(json.dumps({"read": len(places)}), flush=True)
                 try:
                     reader.commit(batch)
                 except ydb.TopicReaderPartitionExpiredError:
@@ -225,10 +228,16 @@ async def main():
     parser.add_argument("--pause", type=float, default=0.05)
     parser.add_argument("--gzip", action="store_true")
     parser.add_argument("--token")
+    parser.add_argument("--root-certificate", help="a file; the endpoint is then one that speaks TLS")
     args = parser.parse_args()
     args.run = args.topic
     credentials = ydb.AccessTokenCredentials(args.token) if args.token else ydb.AnonymousCredentials()
-    config = ydb.DriverConfig(endpoint=args.endpoint, database=args.database, credentials=credentials)
+    root = None
+    if args.root_certificate:
+        with open(args.root_certificate, "rb") as file:
+            root = file.read()
+    config = ydb.DriverConfig(endpoint=args.endpoint, database=args.database, credentials=credentials,
+                              root_certificates=root)
     async with ydb.aio.Driver(config) as driver:
         await driver.wait(timeout=PATIENCE, fail_fast=True)
         found = await checks[args.check](driver.topic_client, args)

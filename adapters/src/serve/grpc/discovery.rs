@@ -16,7 +16,7 @@ pub(super) async fn list(api: Api, caller: Caller, _: Ignored) -> Checked<Option
         address,
         port: port.into(),
         load_factor: 0.0,
-        ssl: false,
+        ssl: api.inner.tls,
         location: LOCATION.to_owned(),
         node_id: 1,
     };

@@ -51,18 +51,21 @@ struct Inner {
     counters: Arc<Counters>,
     /// Where clients are to be told that the broker is; `None`: wherever they found it.
     advertise: Option<(String, u16)>,
+    /// Whether clients must use TLS.
+    tls: bool,
     share: Arc<Semaphore>,
 }
 
 impl Api {
+    /// `advertise` is where clients are to be told that the broker is, or nothing, and whether they must use TLS.
     pub(crate) fn new(
         backend: Arc<dyn Backend>,
         access: Access,
         counters: Arc<Counters>,
-        advertise: Option<(String, u16)>,
+        (advertise, tls): (Option<(String, u16)>, bool),
     ) -> Api {
         let share = Arc::new(Semaphore::new(SHARED_KIB as usize));
-        Api { inner: Arc::new(Inner { backend, access, counters, advertise, share }) }
+        Api { inner: Arc::new(Inner { backend, access, counters, advertise, tls, share }) }
     }
 
     /// Asks the broker. A refusal is a status.
