@@ -6,8 +6,7 @@
 //! most [`CALLS`] calls; a connection that the machine has closed, or that a new incarnation does not know, ends for its
 //! client, too. A machine that has panicked too often is not started again: [`Backend::dead`] says so.
 
-use crate::driver::Outgoing;
-use crate::driver::Port;
+use super::connections::{Connections, NetPort, Sink};
 use crate::driver::call::{Call, Lost};
 use crate::driver::engine::{Engine, Waiting};
 use crate::driver::files::Files;
@@ -15,54 +14,16 @@ use crate::driver::metrics::Metrics;
 use crate::driver::port::{HostPort, nanos};
 use crate::driver::supervise::{Restart, Supervisor};
 use onceward_core::broker::api::{Message, Request, Response};
-use onceward_core::{
-    CallId, ClientId, Clock, Closed, ConnId, DiskOp, DiskResult, Input, Mark, Mono, Node, NodeId, OpId,
-};
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use onceward_core::{CallId, ClientId, Closed, ConnId, Input, Mono, Node};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 /// Words of clients that wait for the machine; who has more to say waits.
 const INBOX: usize = 4096;
 /// Calls that wait for the machine; more are refused.
 const CALLS: usize = 4096;
-
-/// What goes out on a connection.
-#[derive(Debug)]
-pub(crate) enum Word {
-    /// The broker speaks.
-    Said(Message),
-    /// The edge has found something wrong: the last word.
-    Failed(onceward_core::writer::wire::Status),
-    /// The transport has failed: the last word.
-    Broken(tonic::Status),
-}
-
-/// Where words for a connection go.
-#[derive(Clone, Debug)]
-pub(crate) struct Sink {
-    words: mpsc::UnboundedSender<Word>,
-    queued: Arc<AtomicUsize>,
-}
-
-impl Sink {
-    /// A sink, its other end, and how many words are between the two.
-    pub(crate) fn new() -> (Sink, mpsc::UnboundedReceiver<Word>, Arc<AtomicUsize>) {
-        let (words, receiver) = mpsc::unbounded_channel();
-        let queued = Arc::new(AtomicUsize::new(0));
-        (Sink { words, queued: queued.clone() }, receiver, queued)
-    }
-
-    pub(crate) fn send(&self, word: Word) {
-        self.queued.fetch_add(1, Ordering::Relaxed);
-        // A client that is gone hears nothing more; its stream tells the machine.
-        let _ = self.words.send(word);
-    }
-}
 
 /// What the gRPC side needs of the machine's side.
 pub(crate) trait Backend: Send + Sync {
@@ -291,110 +252,6 @@ impl<N: Node<Message = Message>> Shared<N> {
         std::mem::swap(&mut inbox.incoming, incoming);
         std::mem::swap(&mut inbox.calls, calls);
         true
-    }
-}
-
-/// Open connections, by name.
-#[derive(Clone, Default)]
-struct Connections(Arc<Mutex<Open>>);
-
-#[derive(Default)]
-struct Open {
-    sinks: BTreeMap<ConnId, Sink>,
-    last: u32,
-}
-
-impl Connections {
-    /// Clients are all one node to the machine.
-    const CLIENTS: NodeId = NodeId(1);
-
-    fn lock(&self) -> MutexGuard<'_, Open> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn add(&self, sink: Sink) -> ConnId {
-        let mut open = self.lock();
-        loop {
-            open.last = open.last.wrapping_add(1);
-            let conn = ConnId { initiator: Connections::CLIENTS, number: open.last };
-            if let Entry::Vacant(free) = open.sinks.entry(conn) {
-                free.insert(sink);
-                return conn;
-            }
-        }
-    }
-
-    fn has(&self, conn: ConnId) -> bool {
-        self.lock().sinks.contains_key(&conn)
-    }
-
-    fn send(&self, conn: ConnId, message: Message) {
-        if let Some(sink) = self.lock().sinks.get(&conn) {
-            sink.send(Word::Said(message));
-        }
-    }
-
-    fn remove(&self, conn: ConnId) -> bool {
-        self.lock().sinks.remove(&conn).is_some()
-    }
-
-    fn clear(&self) {
-        let unavailable = tonic::Status::unavailable("the broker has failed and recovers");
-        for (_, sink) in std::mem::take(&mut self.lock().sinks) {
-            sink.send(Word::Broken(unavailable.clone()));
-        }
-    }
-}
-
-/// Files and connections.
-struct NetPort {
-    disk: HostPort,
-    connections: Connections,
-}
-
-impl<N: Node<Message = Message>> Port<N> for NetPort {
-    fn now(&mut self) -> Clock {
-        Port::<N>::now(&mut self.disk)
-    }
-
-    fn entropy(&mut self) -> u64 {
-        Port::<N>::entropy(&mut self.disk)
-    }
-
-    fn disk(&mut self, id: OpId, op: DiskOp) {
-        Port::<N>::disk(&mut self.disk, id, op);
-    }
-
-    fn completions(&mut self, into: &mut Vec<(OpId, DiskResult)>) {
-        Port::<N>::completions(&mut self.disk, into);
-    }
-
-    fn ready(&self) -> bool {
-        Port::<N>::ready(&self.disk)
-    }
-
-    fn reply(&mut self, call: CallId, response: N::Response) {
-        Port::<N>::reply(&mut self.disk, call, response);
-    }
-
-    fn network(&mut self, action: Outgoing<Message>) {
-        match action {
-            Outgoing::Write(conn, message) => self.connections.send(conn, message),
-            Outgoing::Close(conn) => {
-                self.connections.remove(conn);
-            }
-            // A broker speaks to those who came to it.
-            other => Port::<N>::network(&mut self.disk, other),
-        }
-    }
-
-    fn mark(&mut self, mark: Mark) {
-        Port::<N>::mark(&mut self.disk, mark);
-    }
-
-    fn abandon(&mut self) {
-        self.connections.clear();
-        Port::<N>::abandon(&mut self.disk);
     }
 }
 

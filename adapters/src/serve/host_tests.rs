@@ -2,8 +2,10 @@
 
 use super::*;
 use crate::driver::metrics::NoMetrics;
+use crate::serve::connections::Word;
 use onceward_core::writer::wire as write;
-use onceward_core::{Action, Machine};
+use onceward_core::{Action, Clock, Machine};
+use tokio::sync::mpsc;
 
 /// Answers each token; some tokens make it do something else.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]

@@ -9,6 +9,7 @@
 //! it unread, 64 MiB at most); of each read stream 4 MiB and one message that the transport has not taken.
 
 mod access;
+mod connections;
 mod convert;
 mod error;
 mod folder;

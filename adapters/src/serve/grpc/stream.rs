@@ -8,7 +8,8 @@
 
 use super::codec::Outgoing;
 use super::glue::decoded;
-use crate::serve::host::{Backend, Sink, Word};
+use crate::serve::connections::{Sink, Word};
+use crate::serve::host::Backend;
 use crate::serve::status::Checked;
 use bytes::Bytes;
 use onceward_core::broker::api::Message;
