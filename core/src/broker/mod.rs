@@ -15,7 +15,7 @@
 //!
 //! All partitions share one log, so that one sync makes durable what came for any of them. Everything that must not be
 //! forgotten is a record of it: topics, producers' sessions, messages, commits, what was given up. The tables in memory
-//! ([`catalogue`], [`producers`]) are those records applied in the order of the log, once they are durable; recovery does
+//! (topics and producers) are those records applied in the order of the log, once they are durable; recovery does
 //! the same. What is accepted and not durable yet counts in two places only: the next offset of a partition, and the
 //! numbers that a producer has used.
 //!
