@@ -10,29 +10,8 @@ use onceward_core::{
     reader::wire::{FromClient, FromServer},
 };
 
-/// The verbs that this system adds to the language.
-pub(super) const VERBS: &[Verb] = &[
-    Verb {
-        word: "writes",
-        usage: "client-N writes writer-M [number N] [codec N] [bytes N]",
-        help: "A client has a message written, which says who it is from.",
-    },
-    Verb {
-        word: "flushes",
-        usage: "client-N flushes writer-M",
-        help: "A client waits for all that is written.",
-    },
-    Verb {
-        word: "closes",
-        usage: "client-N closes writer-M",
-        help: "A client has a writer deliver and end.",
-    },
-    Verb {
-        word: "destroys",
-        usage: "client-N destroys writer-M",
-        help: "A client has a writer end at once.",
-    },
-];
+/// The verbs that this system adds to the language: those of writers, without the moods of their server.
+pub(super) const VERBS: &[Verb] = verbs::VERBS.split_at(4).0;
 
 /// Reads a call.
 pub(super) fn parse(

@@ -11,7 +11,7 @@ use onceward_core::{
 };
 
 /// The verbs that this system adds to the language.
-pub(super) const VERBS: &[Verb] = &[
+pub(in crate::systems) const VERBS: &[Verb] = &[
     Verb {
         word: "writes",
         usage: "client-N writes writer-M [number N] [codec N] [bytes N]",
