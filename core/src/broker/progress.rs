@@ -25,6 +25,9 @@ impl Broker {
             return;
         }
         match said {
+            Said::Starts { first } => {
+                self.damaged(Location::default(), format!("the log begins at record {first}"));
+            }
             Said::Replayed { sequence, at, body, .. } => self.replayed(sequence, at, &body),
             // Segments are sealed without an index: recovery reads every record.
             Said::FooterFound { segment, .. } => {

@@ -48,6 +48,9 @@ pub struct Config {
     pub read_chunk: u32,
     /// Whether recovery reads every record even where a footer would do.
     pub full_scan: bool,
+    /// Whether the front of the log may be gone, by [`Input::Release`]. Otherwise a log that does not begin with its first
+    /// record is refused as damaged.
+    pub releases: bool,
 }
 
 /// Why a [`Config`] cannot be.
@@ -164,6 +167,15 @@ pub enum Input {
         /// Names the question.
         token: u64,
     },
+    /// What is written next begins a segment.
+    Roll,
+    /// Everything below this sequence is of no use any more: gives up the whole segments that hold nothing else, the
+    /// lowest first, each durably before the next. What is there after any crash is an end of the log. What fails is
+    /// tried again with the next release. Ignored unless [`Config::releases`].
+    Release {
+        /// The first sequence that is still of use.
+        upto: u64,
+    },
     /// Takes in nothing more, makes everything durable, seals the segment. Answered by [`Action::Closed`].
     Close,
 }
@@ -180,6 +192,12 @@ pub enum Action {
     /// An interesting place was reached: one of [`super::MARKS`].
     Mark(Mark),
 
+    /// Recovery found that the log begins here, as what was in front was released. Comes before the first record, and not
+    /// at all if that is record 0.
+    Starts {
+        /// Sequence of the first record.
+        first: u64,
+    },
     /// Recovery found a record. They come in order of sequence, without gaps except where a footer was used.
     /// Nothing may be shown or promised before [`Action::Ready`].
     Replayed {
@@ -309,6 +327,8 @@ pub struct Opened {
     pub store_id: u128,
     /// What recovery found and did; `events` counts records.
     pub report: Recovered,
+    /// Sequence of the first record that is there.
+    pub first: u64,
     /// The next record's sequence. All records below are durable: while what recovery adopted cannot be proven,
     /// because the disk is full or keeps failing, recovery goes on.
     pub next: u64,
@@ -361,6 +381,9 @@ pub enum FetchError {
     /// The record was written anew elsewhere: see the latest [`Action::Placed`].
     #[error("the record has moved")]
     Moved,
+    /// The record was given up: see [`Input::Release`].
+    #[error("the record was released")]
+    Released,
     /// The read failed.
     #[error("the disk failed: {0}")]
     Disk(DiskError),
@@ -395,6 +418,7 @@ impl Config {
             attempts: 4,
             read_chunk: 1 << 20,
             full_scan: false,
+            releases: false,
         }
     }
 

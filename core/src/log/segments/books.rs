@@ -90,4 +90,6 @@ pub(super) struct Findings {
     pub(super) unsealed: Option<Unsealed>,
     /// Files that stop counting once a new segment is durable.
     pub(super) superseded: Vec<u64>,
+    /// Files before the log's first segment.
+    pub(super) left_over: Vec<u64>,
 }

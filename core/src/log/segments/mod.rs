@@ -17,6 +17,7 @@
 //!   only beyond the highest durable frontier that any intact group or header states. What it adopts beyond that is
 //!   made durable before it is shown or promised.
 //! - Footers speed opening; without them the log is the same.
+//! - Released segments go from the front, and nothing that was not released goes with them.
 //!
 //! # The life of a segment
 //!
@@ -73,6 +74,9 @@ pub const MARKS: &[&str] = &[
     "outcome unknown",
     "disk full",
     "space again",
+    "segment released",
+    "release failed",
+    "log begins late",
 ];
 
 const OP_MAIN: OpId = OpId(0);
@@ -81,6 +85,7 @@ const OP_SYNC: OpId = OpId(2);
 const OP_SWEEP: OpId = OpId(3);
 const OP_RESERVE: OpId = OpId(4);
 const OP_SCAN: OpId = OpId(5);
+const OP_RELEASE: OpId = OpId(6);
 /// The first of the fetches' ids.
 const OP_FETCH: OpId = OpId(16);
 
@@ -121,6 +126,11 @@ impl Segments {
             Phase::Open(writer) if writer.ready() => writer.admits(&self.config, records, bytes),
             phase => Err(phase.refused()),
         }
+    }
+
+    /// The sequence of the first record that is there; of the next one if there is none.
+    pub fn first_sequence(&self) -> u64 {
+        self.writer().map_or(0, Writer::first)
     }
 
     /// The sequence that the next record gets.
@@ -177,6 +187,7 @@ impl Segments {
             OP_SYNC => writer.synced(config, result, out),
             OP_SWEEP => writer.swept(),
             OP_RESERVE => writer.reserve_step(config, result, out),
+            OP_RELEASE => writer.released(&result, out),
             OP_SCAN => self.reader.scanned(config, writer, result, out),
             id => self.reader.fetched(config, writer, id, result, out),
         }
@@ -211,6 +222,8 @@ impl Segments {
             input if !writer.ready() => self.refuse(input, out),
             Input::Append { records } => writer.append(config, records, out),
             Input::Barrier { token } => writer.barrier(token, out),
+            Input::Roll => writer.roll(),
+            Input::Release { upto } => writer.release(config, upto),
             Input::Fetch { token, at } => self.reader.fetch(config, writer, token, at, out),
             Input::FetchFooter { token, segment } => {
                 self.reader.fetch_footer(config, writer, token, segment, out);

@@ -95,6 +95,15 @@ fn stands(writer: &Writer, at: &Location) -> bool {
     at.len >= FRAME_MIN && kept.is_some_and(|kept| end.is_some_and(|end| end <= kept.len))
 }
 
+/// Why a record does not stand where it stood.
+fn elsewhere(writer: &Writer, at: &Location) -> FetchError {
+    let first = writer.segments.first_key_value();
+    match first.is_some_and(|(first, _)| at.segment < *first) {
+        true => FetchError::Released,
+        false => FetchError::Moved,
+    }
+}
+
 impl Reader {
     /// Starts a fetch.
     fn start(&mut self, config: &Config, fetch: Fetch, out: &mut Vec<Action>) -> Result<(), FetchError> {
@@ -117,7 +126,7 @@ impl Reader {
             let pull = Pull::new(at.segment, at.offset, at.len.into());
             self.start(config, Fetch { token, want: Want::Record(at, false), pull }, out)
         } else {
-            Err(FetchError::Moved)
+            Err(elsewhere(writer, &at))
         };
         if let Err(error) = started {
             out.push(Action::Fetched { token, result: Err(error) });
@@ -159,7 +168,13 @@ impl Reader {
                 fetch.pull.feed(data);
                 ended
             }
-            Err(cause) => return out.push(fetch.answer(Err(FetchError::Disk(cause)))),
+            Err(cause) => {
+                let error = match fetch.want {
+                    Want::Record(at, _) if !stands(writer, &at) => elsewhere(writer, &at),
+                    _ => FetchError::Disk(cause),
+                };
+                return out.push(fetch.answer(Err(error)));
+            }
         };
         if let Some(op) = fetch.pull.want(config).filter(|_| !ended) {
             out.push(Action::Disk(id, op));
@@ -178,7 +193,7 @@ impl Reader {
                     Some(frame) => {
                         Ok(Record { sequence: frame.sequence, body: bytes.slice(frame.body..frame.len) })
                     }
-                    None if !stands(writer, &at) => Err(FetchError::Moved),
+                    None if !stands(writer, &at) => Err(elsewhere(writer, &at)),
                     // A read may have gone astray; what is on the disk is decided by the second.
                     None if !again => {
                         fetch.want = Want::Record(at, true);
@@ -217,8 +232,15 @@ impl Reader {
         }
         let walk = Walk::Head(Pull::new(0, 0, 0));
         let upto = writer.durable();
-        self.scan =
-            Some(Scan { token, upto, next: 0, segment: 0, segments: 0, walk, doubt: Doubt::default() });
+        self.scan = Some(Scan {
+            token,
+            upto,
+            next: writer.first(),
+            segment: 0,
+            segments: 0,
+            walk,
+            doubt: Doubt::default(),
+        });
         self.turn(config, writer, None, out);
     }
 

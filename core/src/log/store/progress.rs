@@ -43,6 +43,8 @@ impl EventStore {
                 }
                 self.tell(clock, segments::Input::FooterVerdict { segment, used }, out);
             }
+            // Nothing is ever released of an event store: the layer refuses a log without its front.
+            Said::Starts { .. } => {}
             Said::Ready(opened) => self.opened(clock, *opened, out),
             Said::Damaged(damage) => self.stage = Stage::Damaged(damage),
             Said::Placed { first, at } => self.placed(first, &at),

@@ -207,6 +207,7 @@ pub(super) fn refusal(error: FetchError) -> Refusal {
         FetchError::Refused(Refused::NotReady | Refused::Closing) => Refusal::Closing,
         FetchError::Disk(cause) | FetchError::Refused(Refused::Disk(cause)) => Refusal::Disk { cause },
         FetchError::Damaged(damage) => Refusal::Damaged(damage),
-        FetchError::Moved | FetchError::Refused(_) => Refusal::Overloaded,
+        // Nothing is ever released of an event store.
+        FetchError::Moved | FetchError::Released | FetchError::Refused(_) => Refusal::Overloaded,
     }
 }

@@ -4,6 +4,7 @@ use super::super::Config;
 use super::super::format::{BadHeader, GroupKind, HEADER_LEN, SegmentHeader};
 use super::super::read::{Cursor, Found, Probe, Pull, number_of};
 use super::{Action, Damage, Link, Recovery, Step, damage};
+use crate::Mark;
 use crate::disk::Entry;
 use crate::log::mutants::mutant;
 use alloc::{format, vec::Vec};
@@ -23,7 +24,12 @@ impl Recovery {
         }
     }
 
-    pub(super) fn head(&mut self, config: &Config, mut pull: Pull) -> Result<Step, Damage> {
+    pub(super) fn head(
+        &mut self,
+        config: &Config,
+        mut pull: Pull,
+        out: &mut Vec<Action>,
+    ) -> Result<Step, Damage> {
         let number = pull.segment;
         let len = self.files.get(&number).copied().unwrap_or(0);
         let found = SegmentHeader::decode(&pull.bytes());
@@ -41,13 +47,19 @@ impl Recovery {
         }
         let link = Link { header, digest, len };
         if header.carried == 0 || mutant!(CarriedNotChecked) {
-            return Ok(self.last(link));
+            return Ok(self.last(config, link, out));
         }
-        self.carried(link, Cursor::new(&header, digest, len))
+        self.carried(config, link, Cursor::new(&header, digest, len), out)
     }
 
     /// Whether the carried groups are all there.
-    pub(super) fn carried(&mut self, link: Link, mut cursor: Cursor) -> Result<Step, Damage> {
+    pub(super) fn carried(
+        &mut self,
+        config: &Config,
+        link: Link,
+        mut cursor: Cursor,
+        out: &mut Vec<Action>,
+    ) -> Result<Step, Damage> {
         let end = link.header.first.saturating_add(link.header.carried);
         loop {
             match cursor.next() {
@@ -57,7 +69,7 @@ impl Recovery {
                 Found::Group(group)
                     if group.header.kind == GroupKind::Carried && cursor.here.sequence == end =>
                 {
-                    return Ok(self.last(link));
+                    return Ok(self.last(config, link, out));
                 }
                 _ => {
                     let from = cursor.here.offset;
@@ -89,15 +101,21 @@ impl Recovery {
         Ok(self.candidate(config, out))
     }
 
-    fn last(&mut self, link: Link) -> Step {
+    fn last(&mut self, config: &Config, link: Link, out: &mut Vec<Action>) -> Step {
         self.chain.push(link);
         self.durable = link.header.group;
-        self.back(link)
+        self.back(config, link, out)
     }
 
     /// The predecessor's header is next, or the chain is complete.
-    fn back(&mut self, link: Link) -> Step {
+    fn back(&mut self, config: &Config, link: Link, out: &mut Vec<Action>) -> Step {
         match link.header.prev {
+            Some(prev) if config.releases && !self.files.contains_key(&prev.number) => {
+                out.push(Action::Mark(Mark("log begins late")));
+                out.push(Action::Starts { first: link.header.first });
+                self.chain.reverse();
+                self.begin(0)
+            }
             Some(prev) => {
                 let len = self.files.get(&prev.number).copied().unwrap_or(0);
                 Step::Walk(Pull::new(prev.number, 0, len.min(HEADER_LEN as u64)))
@@ -109,9 +127,14 @@ impl Recovery {
         }
     }
 
-    pub(super) fn walked(&mut self, config: &Config, pull: Pull) -> Result<Step, Damage> {
+    pub(super) fn walked(
+        &mut self,
+        config: &Config,
+        pull: Pull,
+        out: &mut Vec<Action>,
+    ) -> Result<Step, Damage> {
         let number = pull.segment;
-        match self.walk(config, pull) {
+        match self.walk(config, pull, out) {
             Err(_) if self.doubt.about(number, 0) => {
                 let len = self.files.get(&number).copied().unwrap_or(0);
                 Ok(Step::Walk(Pull::new(number, 0, len.min(HEADER_LEN as u64))))
@@ -120,7 +143,7 @@ impl Recovery {
         }
     }
 
-    fn walk(&mut self, config: &Config, mut pull: Pull) -> Result<Step, Damage> {
+    fn walk(&mut self, config: &Config, mut pull: Pull, out: &mut Vec<Action>) -> Result<Step, Damage> {
         let number = pull.segment;
         let Some(len) = self.files.get(&number).copied() else {
             return Err(damage(config, number, 0, "the segment is missing, its successor names it"));
@@ -153,7 +176,7 @@ impl Recovery {
         }
         let link = Link { header, digest, len };
         self.chain.push(link);
-        Ok(self.back(link))
+        Ok(self.back(config, link, out))
     }
 }
 

@@ -253,11 +253,11 @@ impl Recovery {
             Step::List | Step::Folder | Step::FolderName => Ok(self.listed(config, entries, out)),
             Step::Head(mut pull) => {
                 pull.feed(data);
-                if pull.want(config).is_some() { Ok(Step::Head(pull)) } else { self.head(config, pull) }
+                if pull.want(config).is_some() { Ok(Step::Head(pull)) } else { self.head(config, pull, out) }
             }
             Step::Carried(link, mut cursor) => {
                 cursor.feed(data);
-                self.carried(link, cursor)
+                self.carried(config, link, cursor, out)
             }
             Step::Judge(mut probe, from) => {
                 probe.feed(&data);
@@ -269,7 +269,11 @@ impl Recovery {
             }
             Step::Walk(mut pull) => {
                 pull.feed(data);
-                if pull.want(config).is_some() { Ok(Step::Walk(pull)) } else { self.walked(config, pull) }
+                if pull.want(config).is_some() {
+                    Ok(Step::Walk(pull))
+                } else {
+                    self.walked(config, pull, out)
+                }
             }
             Step::Trailer(index, mut pull) => {
                 pull.feed(data);
@@ -321,10 +325,10 @@ impl Recovery {
             }
             // An empty range: the step already has all that it can get.
             next = match core::mem::replace(&mut self.step, Step::Finished) {
-                Step::Head(pull) => self.head(config, pull),
-                Step::Carried(link, cursor) => self.carried(link, cursor),
+                Step::Head(pull) => self.head(config, pull, out),
+                Step::Carried(link, cursor) => self.carried(config, link, cursor, out),
                 Step::Judge(probe, from) => self.judged(config, &probe, from, out),
-                Step::Walk(pull) => self.walked(config, pull),
+                Step::Walk(pull) => self.walked(config, pull, out),
                 Step::Replay(index, cursor) => self.groups(config, index, cursor, out),
                 Step::Tail(cursor, probe, bad) => self.tail(config, cursor, &probe, bad, out),
                 Step::Trailer(index, pull) => self.trailer(index, pull, config),
@@ -341,6 +345,7 @@ impl Recovery {
         let last = self.chain.last().copied();
         let (tip, unsealed) = self.end.take().unwrap_or_default();
         let adopted = replay::units(core::mem::take(&mut self.held));
+        let left_over = self.left_over();
         let mut superseded: Vec<u64> = self.idle();
         let mut report = core::mem::take(&mut self.report);
         if let Some(last) = last.filter(|_| !self.in_use) {
@@ -359,6 +364,7 @@ impl Recovery {
             adopted,
             unsealed,
             superseded,
+            left_over,
         };
         Outcome::Done(Box::new(findings), report)
     }
@@ -366,7 +372,21 @@ impl Recovery {
     /// Files that are not part of the chain, though segments that never began are not among them.
     fn idle(&self) -> Vec<u64> {
         let linked = |number: &u64| self.chain.iter().any(|link| link.header.number == *number);
-        self.files.keys().copied().filter(|number| !linked(number) && !self.torn.contains(number)).collect()
+        let front = self.front();
+        let files = self.files.keys().copied().filter(|number| *number >= front);
+        files.filter(|number| !linked(number) && !self.torn.contains(number)).collect()
+    }
+
+    /// The first segment, if others before it were released; otherwise 0.
+    fn front(&self) -> u64 {
+        let first = self.chain.first().filter(|first| first.header.prev.is_some());
+        first.map_or(0, |first| first.header.number)
+    }
+
+    /// Files before the first segment: what could not be removed in an earlier life. They are left alone until the store
+    /// above has found the log to its liking, and appends to it.
+    fn left_over(&self) -> Vec<u64> {
+        self.files.keys().copied().filter(|number| *number < self.front()).collect()
     }
 
     /// Removes what is of no use, now that the log is known.

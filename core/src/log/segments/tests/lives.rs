@@ -21,6 +21,7 @@ fn life(seed: u64, marks: &mut BTreeSet<&'static str>) {
     settings.group_records = [2, 100][dice.roll(2) as usize];
     settings.read_chunk = [64, 100, 4096][dice.roll(3) as usize];
     settings.queue_bytes = [600, 1 << 16][dice.roll(2) as usize];
+    settings.releases = dice.roll(2) == 0;
     settings.segment_age = [None, Some(Dur::secs(1))][dice.roll(2) as usize];
     match dice.roll(4) {
         0 => settings = weak(settings),
@@ -45,11 +46,16 @@ fn life(seed: u64, marks: &mut BTreeSet<&'static str>) {
             35..85 => {
                 rig.perform_any(&mut dice);
             }
-            85..90 => {
+            85..88 => {
                 let timer = [Timer::Retry, Timer::Sync, Timer::Age][dice.roll(3) as usize];
                 rig.fire(timer);
             }
-            90..92 => rig.step(Input::Barrier { token: 1 }),
+            88 => rig.step(Input::Barrier { token: 1 }),
+            89 => rig.step(Input::Roll),
+            90..92 if rig.config.releases && rig.opened.is_some() => {
+                let upto = dice.roll(1 + rig.durable);
+                rig.release(upto);
+            }
             92..95 => rig.kill(),
             95..98 => {
                 let mut other = dice.clone();

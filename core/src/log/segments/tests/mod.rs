@@ -6,5 +6,6 @@ mod errors;
 mod formats;
 mod lives;
 mod opening;
+mod releasing;
 mod rig;
 mod tearing;

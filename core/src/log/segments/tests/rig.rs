@@ -55,6 +55,8 @@ pub(super) struct Rig {
     pub(super) durable: u64,
     /// Below: promised across the end of the process.
     pub(super) written: u64,
+    /// Below: released.
+    pub(super) released: u64,
     pub(super) opened: Option<Opened>,
     pub(super) damaged: Option<Damage>,
     pub(super) said: Vec<Action>,
@@ -63,6 +65,7 @@ pub(super) struct Rig {
     pub(super) fault_dice: Option<(Dice, u64)>,
     pub(super) use_footers: bool,
     scanned: Option<BTreeMap<u64, Bytes>>,
+    starts: Option<u64>,
 }
 
 impl Rig {
@@ -79,6 +82,7 @@ impl Rig {
             places: BTreeMap::new(),
             durable: 0,
             written: 0,
+            released: 0,
             opened: None,
             damaged: None,
             said: Vec::new(),
@@ -87,6 +91,7 @@ impl Rig {
             fault_dice: None,
             use_footers: true,
             scanned: None,
+            starts: None,
         }
     }
 
@@ -107,7 +112,7 @@ impl Rig {
         self.timers.clear();
         self.known.clear();
         self.places.clear();
-        (self.opened, self.damaged, self.scanned) = (None, None, None);
+        (self.opened, self.damaged, self.scanned, self.starts) = (None, None, None, None);
         self.said.clear();
         self.step(Input::Boot);
     }
@@ -137,6 +142,10 @@ impl Rig {
                 assert!(super::super::MARKS.contains(mark), "{mark} is not declared");
                 self.marks.insert(mark);
             }
+            Action::Starts { first } => {
+                assert!(self.known.is_empty());
+                self.starts = Some(*first);
+            }
             Action::Replayed { sequence, at, body, .. } => {
                 self.known.insert(*sequence, body.clone());
                 self.places.insert(*sequence, *at);
@@ -149,7 +158,7 @@ impl Rig {
                 return Some(Input::FooterVerdict { segment: *segment, used });
             }
             Action::Ready(opened) => {
-                self.recovered(opened.next);
+                self.recovered(opened.first, opened.next);
                 self.opened = Some((**opened).clone());
                 self.heard_durable(opened.next);
             }
@@ -180,9 +189,12 @@ impl Rig {
     }
 
     /// After recovery: what was promised is there, and all is dense.
-    fn recovered(&mut self, next: u64) {
+    fn recovered(&mut self, first: u64, next: u64) {
+        assert!(first <= self.released, "{} records were released, the log begins at {first}", self.released);
+        assert_eq!(self.machine.first_sequence(), first);
+        assert_eq!(self.starts.unwrap_or(0), first, "told before the first record");
         assert!(next >= self.durable, "{} records were durable, recovery found {next}", self.durable);
-        assert_eq!(self.known.len() as u64, next, "records are missing or too many");
+        assert_eq!(self.known.len() as u64, next - first, "records are missing or too many");
         for (sequence, body) in &self.known {
             assert_eq!(self.handed.get(sequence), Some(body), "record {sequence} is another");
         }
@@ -331,6 +343,9 @@ impl Rig {
     }
 
     pub(super) fn check_reads(&mut self) {
+        let first = self.machine.first_sequence();
+        self.known.retain(|sequence, _| *sequence >= first);
+        self.places.retain(|sequence, _| *sequence >= first);
         self.scanned = None;
         self.step(Input::Scan { token: 5 });
         self.run();
@@ -349,6 +364,12 @@ impl Rig {
             };
             assert_eq!((record.sequence, &record.body), (sequence, &self.known[&sequence]));
         }
+    }
+
+    /// Nothing below is of use any more.
+    pub(super) fn release(&mut self, upto: u64) {
+        self.released = self.released.max(upto);
+        self.step(Input::Release { upto });
     }
 
     pub(super) fn close(&mut self) {

@@ -17,6 +17,7 @@
 
 mod begin;
 mod groups;
+mod release;
 mod sealing;
 mod space;
 
@@ -32,6 +33,7 @@ use alloc::{
 };
 use begin::Begin;
 use bytes::Bytes;
+use release::Release;
 use sealing::Sealing;
 use space::Reserve;
 
@@ -89,6 +91,7 @@ pub(super) struct Writer {
     /// The beginning of a segment for which there was no space: its number, and how many bytes may be there.
     half: Option<(u64, u32)>,
     sweeping: bool,
+    release: Release,
 
     queue: VecDeque<Unit>,
     cost: u64,
@@ -131,10 +134,12 @@ pub(super) struct Writer {
 
 impl Writer {
     pub(super) fn open(config: &Config, findings: Findings, report: crate::log::api::Recovered) -> Writer {
-        let Findings { store_id, epoch, highest, segments, tip, adopted, unsealed, superseded } = findings;
+        let Findings { store_id, epoch, highest, segments, tip, adopted, unsealed, superseded, left_over } =
+            findings;
         let accepted = adopted.back().map_or(tip.mile.sequence, Unit::end);
         let replace = !adopted.is_empty();
-        let opened = Opened { store_id, report, next: accepted };
+        let first = segments.values().next().map_or(accepted, |kept| kept.first);
+        let opened = Opened { store_id, report, first, next: accepted };
         Writer {
             store_id,
             epoch,
@@ -144,9 +149,10 @@ impl Writer {
             active: None,
             unsealed,
             superseded,
-            garbage: Vec::new(),
+            garbage: left_over,
             half: None,
             sweeping: false,
+            release: Release::default(),
             cost: adopted.iter().map(Unit::cost).sum(),
             queue: adopted,
             accepted,
@@ -190,6 +196,11 @@ impl Writer {
     /// Whether [`Action::Ready`] was given.
     pub(super) fn ready(&self) -> bool {
         self.opening.is_none()
+    }
+
+    /// The sequence of the first record that is there.
+    pub(super) fn first(&self) -> u64 {
+        self.segments.values().next().map_or(self.accepted, |kept| kept.first)
     }
 
     pub(super) fn next(&self) -> u64 {
@@ -238,6 +249,11 @@ impl Writer {
         out.push(Action::Barrier { token, result });
     }
 
+    /// The next record begins a segment.
+    pub(super) fn roll(&mut self) {
+        self.rotate |= self.active.is_some_and(|active| self.accepted > active.first);
+    }
+
     pub(super) fn close(&mut self) {
         self.closing = true;
         if let Some(cause) = self.failing {
@@ -278,6 +294,7 @@ impl Writer {
         if self.closed.is_some() || self.job != Job::None {
             return;
         }
+        self.release_next(config, out);
         if self.replace {
             if self.flight.is_none() && self.sync.is_none() && !self.waiting {
                 self.retire();
