@@ -2,8 +2,8 @@
 //! and the `onceward` command.
 //!
 //! The machines live in `onceward-core` and are pure. This crate gives them a world: [`driver`] turns their actions
-//! into file operations and the completions into inputs; [`store`] is the event store for programs. Start at
-//! [`EventStore`].
+//! into file operations and the completions into inputs; [`store`] is the event store for programs, `serve` a
+//! topic broker, and `topic` a client of topics. Start at [`EventStore`].
 #![forbid(unsafe_code)]
 
 #[cfg(not(unix))]
@@ -13,9 +13,13 @@ compile_error!(
 
 pub mod driver;
 pub mod mutants;
+#[cfg(any(feature = "serve", feature = "topic"))]
+mod proto;
 #[cfg(feature = "serve")]
 pub mod serve;
 pub mod store;
+#[cfg(feature = "topic")]
+pub mod topic;
 pub mod trace;
 
 pub use driver::call::Lost;

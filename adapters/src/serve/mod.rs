@@ -18,13 +18,13 @@ mod host;
 mod http;
 mod metrics;
 mod path;
-mod proto;
 mod status;
 
 pub use error::ServeError;
 
 use crate::driver::call::Lost;
 use crate::driver::files::{self, Files};
+use crate::proto;
 use access::Access;
 use host::{Backend, Host};
 use metrics::Counters;

@@ -76,6 +76,7 @@ pub(crate) fn issues(status: &Status) -> Vec<ProtoIssue> {
         message: issue.message.to_string(),
         issue_code: issue.code,
         severity: ERROR,
+        issues: Vec::new(),
     };
     status.issues.iter().map(issue).collect()
 }

@@ -1,9 +1,9 @@
 //! What stands between a service's functions and gRPC. Decides that whatever a call comes to is told within the API's
 //! own envelope, so that a client's rules for trying again apply.
 
-use super::codec::{Frames, Outgoing};
 use super::stream::{self, Speech};
 use super::{Api, Caller, REQUEST};
+use crate::proto::codec::{Frames, Outgoing};
 use crate::serve::metrics::count;
 use crate::serve::proto::common::{Any, Operation, OperationResponse};
 use crate::serve::proto::services::StatusResponse;

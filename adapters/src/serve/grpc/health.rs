@@ -1,8 +1,8 @@
 //! `grpc.health.v1.Health`, as orchestrators ask it. Needs no token. Decides nothing: the broker says how it stands.
 
 use super::Api;
-use super::codec::Outgoing;
 use super::glue::{Later, decoded};
+use crate::proto::codec::Outgoing;
 use crate::serve::http::{serves, status};
 use bytes::Bytes;
 use tonic::body::Body;

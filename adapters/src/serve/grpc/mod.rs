@@ -4,7 +4,6 @@
 //!
 //! There is no generated code: the router matches on the path, and `tonic::server::Grpc` does the framing.
 
-mod codec;
 mod discovery;
 mod glue;
 mod health;

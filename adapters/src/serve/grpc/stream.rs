@@ -6,8 +6,8 @@
 //! before no more is read from this client (what a machine says unasked, such as the start of a partition, comes on
 //! top), and what the two kinds of [`Speech`] state about bytes.
 
-use super::codec::Outgoing;
 use super::glue::decoded;
+use crate::proto::codec::Outgoing;
 use crate::serve::connections::{Sink, Word};
 use crate::serve::host::Backend;
 use crate::serve::status::Checked;

@@ -2,6 +2,14 @@
 
 use super::common::Issue;
 
+/// `Ydb.Discovery.ListEndpointsRequest`.
+#[cfg(feature = "topic")]
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub(crate) struct ListEndpointsRequest {
+    #[prost(string, tag = "1")]
+    pub(crate) database: String,
+}
+
 /// `Ydb.Discovery.ListEndpointsResult`.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct ListEndpointsResult {

@@ -7,10 +7,10 @@ use tonic::Status;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 
 /// A message on its way out.
-pub(super) type Outgoing = Box<dyn Encode>;
+pub(crate) type Outgoing = Box<dyn Encode>;
 
 /// Anything that can be written into a frame.
-pub(super) trait Encode: Send {
+pub(crate) trait Encode: Send + Sync {
     /// Writes it.
     ///
     /// # Errors
@@ -27,7 +27,7 @@ impl<M: prost::Message> Encode for M {
 
 /// Messages out, bytes in.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Frames;
+pub(crate) struct Frames;
 
 impl Codec for Frames {
     type Encode = Outgoing;

@@ -39,6 +39,9 @@ pub(crate) struct Issue {
     pub(crate) issue_code: u32,
     #[prost(uint32, tag = "5")]
     pub(crate) severity: u32,
+    /// What lies behind it.
+    #[prost(message, repeated, tag = "6")]
+    pub(crate) issues: Vec<Issue>,
 }
 
 /// `Ydb.Operations.Operation`.
