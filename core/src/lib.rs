@@ -23,7 +23,9 @@
 
 extern crate alloc;
 
+mod bounds;
 pub mod broker;
+mod client;
 pub mod disk;
 pub mod ids;
 pub mod log;
@@ -38,6 +40,7 @@ pub mod recorded;
 pub mod time;
 pub mod writer;
 
+pub use bounds::ConfigError;
 pub use disk::{DiskError, DiskOk, DiskOp, DiskResult, Entry, Path, SyncKind};
 pub use ids::{CallId, ClientId, ConnId, NodeId, OpId};
 pub use machine::{Action, Closed, Input, Machine, Mark, Never, Node, NodeAction, NodeInput};

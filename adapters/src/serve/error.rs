@@ -2,8 +2,8 @@
 
 use crate::driver::call::Lost;
 use crate::driver::files;
+use onceward_core::ConfigError;
 use onceward_core::log::api::Damage;
-use onceward_core::log::segments::ConfigError;
 use std::path::PathBuf;
 
 /// Why a broker cannot be served, or not any more.

@@ -248,7 +248,7 @@ impl Broker {
         }
         self.calls.changing = None;
         let why = status(UNAVAILABLE, "the broker is shutting down");
-        self.ask_readers(|readers, _, wishes| readers.close_all(wishes, &why));
+        self.ask_readers(clock, |readers, _, wishes| readers.close_all(wishes, &why));
         self.tell(clock, segments::Input::Close, out);
     }
 

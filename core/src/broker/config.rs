@@ -1,7 +1,8 @@
 //! How a broker is set up: bounds, spans and their defaults. It decides nothing but whether they are valid.
 
-use crate::log::segments::{self, ConfigError};
-use crate::{Dur, Path};
+use crate::bounds::{MANY, within};
+use crate::log::segments;
+use crate::{ConfigError, Dur, Path};
 
 /// The settings of a broker. [`Config::new`] gives sensible values, [`Config::validate`] checks them.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -76,37 +77,29 @@ impl Config {
     /// # Errors
     /// The first setting that is out of bounds, with the bounds.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        const MANY: u64 = u32::MAX as u64;
         self.segments.validate()?;
-        let check = |field, is: u64, least: u64, most: u64, note| {
-            if (least..=most).contains(&is) {
-                Ok(())
-            } else {
-                Err(ConfigError { field, is, least, most, note })
-            }
-        };
         let message = u64::from(self.message_bytes);
         let least = 2 * message.max(self.record_bytes.into()) + RECORD_OVERHEAD;
-        check("topics", self.topics.into(), 1, MANY, "")?;
-        check("partitions", self.partitions.into(), 1, MANY, "")?;
-        check("consumers", self.consumers.into(), 1, MANY, "")?;
-        check("message_bytes", message, 1, 48 * MIB, "")?;
-        check("record_bytes", self.record_bytes.into(), 1, 48 * MIB, "")?;
-        check(
+        within("topics", self.topics.into(), 1, MANY, "")?;
+        within("partitions", self.partitions.into(), 1, MANY, "")?;
+        within("consumers", self.consumers.into(), 1, MANY, "")?;
+        within("message_bytes", message, 1, 48 * MIB, "")?;
+        within("record_bytes", self.record_bytes.into(), 1, 48 * MIB, "")?;
+        within(
             "segments.queue_bytes",
             self.segments.queue_bytes,
             least,
             u64::MAX,
             ", room for the largest record twice",
         )?;
-        check("session_bytes", self.session_bytes, message, u64::MAX, ", room for one message")?;
-        check("response_bytes", self.response_bytes.into(), 1, MANY, "")?;
-        check("producers", self.producers, 1, u64::MAX, "")?;
-        check("sessions", self.sessions.into(), 1, MANY, "")?;
-        check("stop_timeout", self.stop_timeout.0, 1, u64::MAX, " ns")?;
-        check("retention_interval", self.retention_interval.0, 1, u64::MAX, " ns")?;
-        check("fetches", self.fetches.into(), 1, 64, "")?;
-        check("waiting_calls", self.waiting_calls.into(), 1, MANY, "")
+        within("session_bytes", self.session_bytes, message, u64::MAX, ", room for one message")?;
+        within("response_bytes", self.response_bytes.into(), 1, MANY, "")?;
+        within("producers", self.producers, 1, u64::MAX, "")?;
+        within("sessions", self.sessions.into(), 1, MANY, "")?;
+        within("stop_timeout", self.stop_timeout.0, 1, u64::MAX, " ns")?;
+        within("retention_interval", self.retention_interval.0, 1, u64::MAX, " ns")?;
+        within("fetches", self.fetches.into(), 1, 64, "")?;
+        within("waiting_calls", self.waiting_calls.into(), 1, MANY, "")
     }
 }
 

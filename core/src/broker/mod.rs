@@ -58,9 +58,9 @@ pub use config::Config;
 pub use mutants::Mutant;
 
 use crate::log::api::{Damage, Frontiers, Phase, Recovered};
-use crate::log::segments::{self, ConfigError, Location, Segments};
+use crate::log::segments::{self, Location, Segments};
 use crate::reader::wire as read;
-use crate::{Action, Clock, ConnId, Input, Machine, Mark, Mono, Node, Window};
+use crate::{Action, Clock, ConfigError, ConnId, Input, Machine, Mark, Mono, Node, Window};
 use alloc::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
@@ -72,7 +72,7 @@ use calls::Calls;
 use catalogue::{Catalogue, PartitionId, Span, TopicId};
 use journal::{Effect, Journal, Then};
 use producers::Producers;
-use readers::{Readers, Wish};
+use readers::{Ask, Readers, Wish};
 use record::Record;
 use tail::Tail;
 use writers::Writers;
@@ -266,9 +266,10 @@ impl Broker {
     }
 
     /// Tells the readers something; what they want is carried out later.
-    fn ask_readers(&mut self, tell: impl FnOnce(&mut Readers, (&Config, &Catalogue), &mut Vec<Wish>)) {
+    fn ask_readers(&mut self, clock: Clock, tell: impl FnOnce(&mut Readers, Ask<'_>, &mut Vec<Wish>)) {
+        let ask = Ask { clock, config: &self.config, catalogue: &self.catalogue };
         let mut wishes = Vec::new();
-        tell(&mut self.readers, (&self.config, &self.catalogue), &mut wishes);
+        tell(&mut self.readers, ask, &mut wishes);
         self.wishes.extend(wishes);
     }
 
@@ -322,12 +323,7 @@ impl Broker {
                 self.hang_up(conn, out);
             }
             (Message::Read(said), None) if !self.writers.has(conn) => {
-                self.ask_readers(|readers, (config, catalogue), wishes| match said {
-                    read::FromClient::Init(init) if !readers.has(conn) => {
-                        readers.open(clock, config, catalogue, conn, init, wishes);
-                    }
-                    said => readers.received(clock, config, catalogue, conn, said, wishes),
-                });
+                self.ask_readers(clock, |readers, ask, wishes| readers.received(ask, conn, said, wishes));
             }
             // Nobody may speak with two tongues, or as a server.
             _ => self.hang_up_both(clock, conn, out),
@@ -344,8 +340,8 @@ impl Broker {
     fn gone(&mut self, clock: Clock, conn: ConnId, out: &mut Out) {
         self.connections.remove(&conn);
         self.leave_writer(conn);
-        self.ask_readers(|readers, (config, catalogue), wishes| {
-            readers.closed(clock, config, catalogue, conn, wishes);
+        self.ask_readers(clock, |readers, ask, wishes| {
+            readers.closed(ask, conn, wishes);
         });
         self.pump(clock, out);
     }
@@ -362,8 +358,8 @@ impl Broker {
                 shown.sort_unstable();
                 shown.dedup();
                 for partition in shown {
-                    self.ask_readers(|readers, (config, catalogue), wishes| {
-                        readers.shown(clock, config, catalogue, partition, wishes);
+                    self.ask_readers(clock, |readers, ask, wishes| {
+                        readers.shown(ask, partition, wishes);
                     });
                 }
             } else {
@@ -394,8 +390,8 @@ impl Machine for Broker {
             Input::Timer(Timer::Segments(timer)) => self.tell(clock, segments::Input::Timer(timer), out),
             Input::Timer(Timer::Readers) => {
                 self.alarm = None;
-                self.ask_readers(|readers, (config, catalogue), wishes| {
-                    readers.timer(clock, config, catalogue, wishes);
+                self.ask_readers(clock, |readers, ask, wishes| {
+                    readers.timer(ask, wishes);
                 });
             }
             Input::Timer(Timer::Retention) => {

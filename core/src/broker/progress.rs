@@ -179,18 +179,16 @@ impl Broker {
         match &entry.effect {
             Effect::Messages(written) => self.shown.push(written.partition),
             Effect::Other(Record::Alter { topic, .. } | Record::Drop { topic }) => {
-                self.ask_readers(|readers, (config, catalogue), wishes| {
-                    readers.topic_changed(clock, config, catalogue, *topic, wishes)
-                });
+                self.ask_readers(clock, |readers, ask, wishes| readers.topic_changed(ask, *topic, wishes));
             }
             Effect::Other(Record::Commit { partition, consumer, .. }) => {
                 let moved = matches!(entry.then, Then::Answer(_) | Then::Told(_));
                 if moved {
                     mark(out, "commit position moved by a call");
                 }
-                self.ask_readers(|readers, (config, catalogue), wishes| match moved {
-                    true => readers.commit_moved(clock, config, catalogue, *partition, consumer, wishes),
-                    false => readers.committed(clock, config, catalogue, *partition, consumer, wishes),
+                self.ask_readers(clock, |readers, ask, wishes| match moved {
+                    true => readers.commit_moved(ask, *partition, consumer, wishes),
+                    false => readers.committed(ask, *partition, consumer, wishes),
                 });
             }
             Effect::Other(Record::Trim { partition, .. }) => {
@@ -221,18 +219,15 @@ impl Broker {
             }
             Err(_) => Fetched::Failed,
         };
-        self.ask_readers(|readers, (config, catalogue), wishes| {
-            readers.fetched(clock, config, catalogue, token, fetched, wishes)
-        });
+        self.ask_readers(clock, |readers, ask, wishes| readers.fetched(ask, token, fetched, wishes));
     }
 
     /// Reads messages for the readers: from memory, or from the log.
     pub(super) fn fetch(&mut self, clock: Clock, token: u64, at: PartitionId, span: Span, out: &mut Out) {
         if let Some(batch) = self.tail.get(span.sequence) {
             let fetched = Fetched::Batch(batch.clone());
-            return self.ask_readers(|readers, (config, catalogue), wishes| {
-                readers.fetched(clock, config, catalogue, token, fetched, wishes)
-            });
+            return self
+                .ask_readers(clock, |readers, ask, wishes| readers.fetched(ask, token, fetched, wishes));
         }
         mark(out, "messages read from the disk");
         self.fetching.insert(token, (at, span));

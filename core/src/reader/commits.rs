@@ -15,7 +15,7 @@ use alloc::vec;
 impl Reader {
     pub(super) fn commit(&mut self, ticket: Ticket, part: Part, range: Range, out: &mut Out) {
         match self.admit(ticket, part, range) {
-            Ok(Some(commit)) => out.push(Action::Send(self.stream().unwrap_or_default(), commit)),
+            Ok(Some(commit)) => out.push(Action::Send(self.phase.stream().unwrap_or_default(), commit)),
             // Everybody knows of it already.
             Ok(None) => out.push(Action::Tell(Event::Committed(ticket))),
             Err(refusal) => {

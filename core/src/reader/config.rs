@@ -1,8 +1,9 @@
 //! How a reader is set up: bounds, spans and their defaults. It decides nothing but whether they are valid.
 
 use super::wire::{Init, TopicFilter};
-use crate::writer::ConfigError;
-use crate::{Dur, Window};
+use crate::bounds::{MANY, within};
+use crate::client;
+use crate::{ConfigError, Dur, Window};
 use alloc::{sync::Arc, vec::Vec};
 
 /// The settings of a reader. [`Config::new`] gives sensible values, [`Config::validate`] checks them.
@@ -56,35 +57,25 @@ impl Config {
     /// # Errors
     /// The first setting that is out of bounds, with the bounds.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        const MANY: u64 = u32::MAX as u64;
-        let check = |field, is: u64, least: u64, most: u64, note| {
-            if (least..=most).contains(&is) {
-                Ok(())
-            } else {
-                Err(ConfigError::OutOfBounds { field, is, least, most, note })
-            }
-        };
-        check("topics", self.topics.len() as u64, 1, MANY, "")?;
-        check("buffer_bytes", self.buffer_bytes, 1, i64::MAX as u64, "")?;
-        check("commits", self.commits.into(), 1, MANY, "")?;
-        check("start_timeout", self.start_timeout.0, 1, u64::MAX, " ns")?;
-        check("commit_timeout", self.commit_timeout.0, 1, u64::MAX, " ns")?;
-        check("token_interval", self.token_interval.unwrap_or(Dur::MAX).0, 1, u64::MAX, " ns")?;
-        check("backoff", self.backoff.0, 1, u64::MAX, " ns")?;
-        check("backoff_max", self.backoff_max.0, self.backoff.0, u64::MAX, " ns, from backoff on")
+        within("topics", self.topics.len() as u64, 1, MANY, "")?;
+        within("buffer_bytes", self.buffer_bytes, 1, i64::MAX as u64, "")?;
+        within("commits", self.commits.into(), 1, MANY, "")?;
+        within("start_timeout", self.start_timeout.0, 1, u64::MAX, " ns")?;
+        within("commit_timeout", self.commit_timeout.0, 1, u64::MAX, " ns")?;
+        within("token_interval", self.token_interval.unwrap_or(Dur::MAX).0, 1, u64::MAX, " ns")?;
+        within("backoff", self.backoff.0, 1, u64::MAX, " ns")?;
+        within("backoff_max", self.backoff_max.0, self.backoff.0, u64::MAX, " ns, from backoff on")
     }
 
     /// How long to wait for a new session after so many losses in a row, from 0: equal jitter, which is half of a span
     /// that doubles, and up to as much again. The driver draws.
     pub fn retry_window(&self, losses: u32) -> Window {
-        let doubled = self.backoff.0.saturating_mul(1u64.checked_shl(losses).unwrap_or(u64::MAX));
-        let to = Dur(doubled.min(self.backoff_max.0));
-        Window { from: Dur(to.0.div_ceil(2)), to }
+        client::retry_window(self.backoff, self.backoff_max, losses)
     }
 
     /// How often the span of [`retry_window`](Config::retry_window) still grows.
     pub(super) fn most_losses(&self) -> u32 {
-        (0..64).find(|losses| self.retry_window(*losses).to == self.backoff_max).unwrap_or(64)
+        client::most_losses(self.backoff, self.backoff_max)
     }
 
     pub(super) fn init(&self) -> Init {

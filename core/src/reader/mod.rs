@@ -40,8 +40,8 @@ pub use config::Config;
 pub use failure::Failure;
 pub use mutants::Mutant;
 
-use crate::writer::ConfigError;
-use crate::{Clock, Machine, Mark, Window};
+use crate::client::{Phase, Token};
+use crate::{Clock, ConfigError, Machine, Mark, Window};
 use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
 use api::{End, Refusal};
 use partitions::Held;
@@ -93,30 +93,6 @@ pub struct Reader {
     end: Option<End>,
 }
 
-/// What the reader is doing about a session.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-enum Phase {
-    Idle,
-    /// A stream was asked for.
-    Opening(StreamId),
-    /// A session was asked for.
-    Greeting(StreamId),
-    Ready(StreamId),
-    /// Until the next try.
-    Waiting,
-    Over,
-}
-
-/// How far a fresh token has come.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-enum Token {
-    Idle,
-    /// Asked for.
-    Fetching,
-    /// Sent, and not answered.
-    Sent,
-}
-
 /// Most closes that wait.
 const CLOSERS: u32 = 1024;
 
@@ -164,14 +140,6 @@ impl Reader {
         self.end.as_ref()
     }
 
-    /// The stream of the present session, or of the one that is being opened.
-    fn stream(&self) -> Option<StreamId> {
-        match self.phase {
-            Phase::Opening(stream) | Phase::Greeting(stream) | Phase::Ready(stream) => Some(stream),
-            Phase::Idle | Phase::Waiting | Phase::Over => None,
-        }
-    }
-
     fn close(&mut self, ticket: Ticket, out: &mut Out) {
         if let Some(end) = self.end.clone() {
             out.push(Action::Tell(Event::Closed(ticket, end)));
@@ -190,7 +158,7 @@ impl Reader {
         if self.phase == Phase::Over {
             return;
         }
-        if let Some(stream) = self.stream() {
+        if let Some(stream) = self.phase.stream() {
             out.push(Action::Drop(stream));
         }
         self.disarm_session(out);

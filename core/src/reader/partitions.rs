@@ -66,7 +66,7 @@ impl Reader {
             return Err(Breach::GivenTwice(session.0));
         }
         self.given += 1;
-        let part = Part { stream: self.stream().unwrap_or_default(), session, number: self.given };
+        let part = Part { stream: self.phase.stream().unwrap_or_default(), session, number: self.given };
         let held = Held {
             part,
             base: committed,

@@ -35,7 +35,7 @@ impl Reader {
     }
 
     pub(super) fn received(&mut self, stream: StreamId, said: FromServer, out: &mut Out) {
-        if self.stream() != Some(stream) {
+        if self.phase.stream() != Some(stream) {
             return;
         }
         let heard = match (said, self.phase) {
@@ -77,7 +77,7 @@ impl Reader {
     }
 
     pub(super) fn ended(&mut self, stream: StreamId, why: Option<GrpcStatus>, out: &mut Out) {
-        if self.stream() == Some(stream) {
+        if self.phase.stream() == Some(stream) {
             self.lose(Failure::Session(why.map_or(OfSession::Finished, OfSession::Grpc)), out);
         }
     }
@@ -87,7 +87,7 @@ impl Reader {
         if !failure.is_transient() {
             return self.finish(End::Failed(failure), out);
         }
-        if let Some(stream) = self.stream() {
+        if let Some(stream) = self.phase.stream() {
             out.push(Action::Drop(stream));
         }
         self.disarm_session(out);
@@ -109,13 +109,13 @@ impl Reader {
 
     /// Stops the timers that belong to a session.
     pub(super) fn disarm_session(&mut self, out: &mut Out) {
-        if matches!(self.phase, Phase::Opening(_) | Phase::Greeting(_)) || core::mem::take(&mut self.young) {
+        if self.phase.is_starting() || core::mem::take(&mut self.young) {
             out.push(Action::Disarm(Timer::Start));
         }
         if core::mem::take(&mut self.watched) {
             out.push(Action::Disarm(Timer::Commit));
         }
-        if matches!(self.phase, Phase::Ready(_)) && self.config.token_interval.is_some() {
+        if self.phase.is_ready() && self.config.token_interval.is_some() {
             out.push(Action::Disarm(Timer::Token));
         }
         self.token = Token::Idle;

@@ -1,7 +1,9 @@
 //! How a writer is set up: bounds, spans and their defaults. It decides nothing but whether they are valid.
 
 use super::{api::MESSAGE_COST, wire::Init};
-use crate::{Dur, Window};
+use crate::bounds::{MANY, within};
+use crate::client;
+use crate::{ConfigError, Dur, Window};
 use alloc::sync::Arc;
 
 /// The settings of a writer. [`Config::new`] gives sensible values, [`Config::validate`] checks them.
@@ -44,25 +46,6 @@ pub struct Config {
     pub waiters: u32,
 }
 
-/// What is wrong with a [`Config`].
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// A number out of its bounds.
-    #[error("{field} is {is}; it must be {least} to {most}{note}")]
-    OutOfBounds {
-        /// Which.
-        field: &'static str,
-        /// What it is.
-        is: u64,
-        /// The least that it may be.
-        least: u64,
-        /// The most.
-        most: u64,
-        /// Where the bounds come from, with what leads over to it.
-        note: &'static str,
-    },
-}
-
 const MIB: u64 = 1 << 20;
 
 impl Config {
@@ -94,47 +77,43 @@ impl Config {
     /// # Errors
     /// The first setting that is out of bounds, with the bounds.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        const MANY: u64 = u32::MAX as u64;
-        let check = |field, is: u64, least: u64, most: u64, note| {
-            if (least..=most).contains(&is) {
-                Ok(())
-            } else {
-                Err(ConfigError::OutOfBounds { field, is, least, most, note })
-            }
-        };
         let message = u64::from(self.message_bytes);
-        check("path", self.path.len() as u64, 1, 4096, " bytes")?;
-        check("producer_id", self.producer_id.len() as u64, 1, 2048, " bytes")?;
-        check("message_bytes", message, 1, 48 * MIB, "")?;
-        check("buffer_bytes", self.buffer_bytes, message + MESSAGE_COST, u64::MAX, ", room for one message")?;
-        check("batch_messages", self.batch_messages.into(), 1, MANY, "")?;
-        check(
+        within("path", self.path.len() as u64, 1, 4096, " bytes")?;
+        within("producer_id", self.producer_id.len() as u64, 1, 2048, " bytes")?;
+        within("message_bytes", message, 1, 48 * MIB, "")?;
+        within(
+            "buffer_bytes",
+            self.buffer_bytes,
+            message + MESSAGE_COST,
+            u64::MAX,
+            ", room for one message",
+        )?;
+        within("batch_messages", self.batch_messages.into(), 1, MANY, "")?;
+        within(
             "in_flight",
             self.in_flight.into(),
             self.batch_messages.into(),
             MANY,
             ", from batch_messages on",
         )?;
-        check("batch_bytes", self.batch_bytes.into(), 1, 48 * MIB, "")?;
-        check("start_timeout", self.start_timeout.0, 1, u64::MAX, " ns")?;
-        check("ack_timeout", self.ack_timeout.0, 1, u64::MAX, " ns")?;
-        check("token_interval", self.token_interval.unwrap_or(Dur::MAX).0, 1, u64::MAX, " ns")?;
-        check("backoff", self.backoff.0, 1, u64::MAX, " ns")?;
-        check("backoff_max", self.backoff_max.0, self.backoff.0, u64::MAX, " ns, from backoff on")?;
-        check("waiters", self.waiters.into(), 1, MANY, "")
+        within("batch_bytes", self.batch_bytes.into(), 1, 48 * MIB, "")?;
+        within("start_timeout", self.start_timeout.0, 1, u64::MAX, " ns")?;
+        within("ack_timeout", self.ack_timeout.0, 1, u64::MAX, " ns")?;
+        within("token_interval", self.token_interval.unwrap_or(Dur::MAX).0, 1, u64::MAX, " ns")?;
+        within("backoff", self.backoff.0, 1, u64::MAX, " ns")?;
+        within("backoff_max", self.backoff_max.0, self.backoff.0, u64::MAX, " ns, from backoff on")?;
+        within("waiters", self.waiters.into(), 1, MANY, "")
     }
 
     /// How long to wait for a new session after so many losses in a row, from 0: equal jitter, which is half of a span
     /// that doubles, and up to as much again. The driver draws.
     pub fn retry_window(&self, losses: u32) -> Window {
-        let doubled = self.backoff.0.saturating_mul(1u64.checked_shl(losses).unwrap_or(u64::MAX));
-        let to = Dur(doubled.min(self.backoff_max.0));
-        Window { from: Dur(to.0.div_ceil(2)), to }
+        client::retry_window(self.backoff, self.backoff_max, losses)
     }
 
     /// How often the span of [`retry_window`](Config::retry_window) still grows.
     pub(super) fn most_losses(&self) -> u32 {
-        (0..64).find(|losses| self.retry_window(*losses).to == self.backoff_max).unwrap_or(64)
+        client::most_losses(self.backoff, self.backoff_max)
     }
 
     pub(super) fn init(&self) -> Init {
@@ -175,25 +154,7 @@ mod tests {
             ("backoff_max", Config { backoff_max: Dur::millis(49), ..good.clone() }),
             ("waiters", Config { waiters: 0, ..good.clone() }),
         ] {
-            let ConfigError::OutOfBounds { field: named, .. } = bad.validate().unwrap_err();
-            assert_eq!(named, field);
+            assert_eq!(bad.validate().unwrap_err().field, field);
         }
-    }
-
-    #[test]
-    fn waits_double_up_to_the_longest_and_half_of_each_is_jitter() {
-        let config = Config::new("topic", "producer");
-        let millis = |n| {
-            let Window { from, to } = config.retry_window(n);
-            (from.0 / 1_000_000, to.0 / 1_000_000)
-        };
-        assert_eq!([0, 1, 2].map(millis), [(25, 50), (50, 100), (100, 200)]);
-        assert_eq!(
-            [9, 10, 63, 64, u32::MAX].map(millis),
-            [(12_800, 25_600), (15_000, 30_000), (15_000, 30_000), (15_000, 30_000), (15_000, 30_000)]
-        );
-        assert_eq!(config.most_losses(), 10);
-        let endless = Config { backoff: Dur(1), backoff_max: Dur::MAX, ..config };
-        assert_eq!(endless.retry_window(endless.most_losses()).to, Dur::MAX);
     }
 }

@@ -49,11 +49,12 @@ mod window;
 pub mod wire;
 
 pub use api::{Action, Event, Input, Message, StreamId, Ticket, Timer};
-pub use config::{Config, ConfigError};
+pub use config::Config;
 pub use failure::Failure;
 pub use mutants::Mutant;
 
-use crate::{Clock, Machine, Mark};
+use crate::client::{Phase, Token};
+use crate::{Clock, ConfigError, Machine, Mark};
 use alloc::{collections::VecDeque, sync::Arc, vec::Vec};
 use api::{End, Refusal, Report};
 use mutants::mutant;
@@ -104,20 +105,6 @@ pub struct Writer {
     report: Option<Report>,
 }
 
-/// What the writer is doing about a session.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-enum Phase {
-    Idle,
-    /// A stream was asked for.
-    Opening(StreamId),
-    /// A session was asked for.
-    Greeting(StreamId),
-    Ready(StreamId),
-    /// Until the next try.
-    Waiting,
-    Over,
-}
-
 /// Which numbers were used.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 struct Numbers {
@@ -141,16 +128,6 @@ enum Batch {
     Armed,
     /// They have waited long enough.
     Due,
-}
-
-/// How far a fresh token has come.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-enum Token {
-    Idle,
-    /// Asked for.
-    Fetching,
-    /// Sent, and not answered.
-    Sent,
 }
 
 impl Writer {
@@ -195,20 +172,12 @@ impl Writer {
 
     /// Whether a session is open.
     pub fn is_ready(&self) -> bool {
-        matches!(self.phase, Phase::Ready(_))
+        self.phase.is_ready()
     }
 
     /// What came of it, once it has ended.
     pub fn report(&self) -> Option<&Report> {
         self.report.as_ref()
-    }
-
-    /// The stream of the present session, or of the one that is being opened.
-    fn stream(&self) -> Option<StreamId> {
-        match self.phase {
-            Phase::Opening(stream) | Phase::Greeting(stream) | Phase::Ready(stream) => Some(stream),
-            Phase::Idle | Phase::Waiting | Phase::Over => None,
-        }
     }
 
     fn write(&mut self, clock: Clock, ticket: Ticket, message: Message, out: &mut Out) {

@@ -35,7 +35,7 @@ impl Writer {
     }
 
     pub(super) fn received(&mut self, stream: StreamId, said: FromServer, out: &mut Out) {
-        if self.stream() != Some(stream) {
+        if self.phase.stream() != Some(stream) {
             return;
         }
         match (said, self.phase) {
@@ -56,7 +56,7 @@ impl Writer {
     }
 
     pub(super) fn ended(&mut self, stream: StreamId, why: Option<GrpcStatus>, out: &mut Out) {
-        if self.stream() == Some(stream) {
+        if self.phase.stream() == Some(stream) {
             self.lose(why.map_or(Failure::Finished, Failure::Grpc), out);
         }
     }
@@ -107,7 +107,7 @@ impl Writer {
         if !failure.is_transient() {
             return self.end(End::Failed(failure), out);
         }
-        if let Some(stream) = self.stream() {
+        if let Some(stream) = self.phase.stream() {
             out.push(Action::Drop(stream));
         }
         self.disarm_session(out);
@@ -131,7 +131,7 @@ impl Writer {
 
     /// Stops the timers that belong to a session.
     pub(super) fn disarm_session(&mut self, out: &mut Out) {
-        if matches!(self.phase, Phase::Opening(_) | Phase::Greeting(_)) {
+        if self.phase.is_starting() {
             out.push(Action::Disarm(Timer::Start));
         }
         if core::mem::take(&mut self.watched) {

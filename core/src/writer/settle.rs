@@ -64,7 +64,7 @@ impl Writer {
         if self.phase == Phase::Over {
             return;
         }
-        if let Some(stream) = self.stream() {
+        if let Some(stream) = self.phase.stream() {
             out.push(Action::Drop(stream));
         }
         self.disarm_session(out);

@@ -38,7 +38,7 @@ mod sessions;
 mod tests;
 use super::catalogue::{Catalogue, PartitionId, Span, TopicId};
 use super::config::Config;
-use crate::reader::wire::{Batch, FromClient, FromServer, Init, PartitionSessionId};
+use crate::reader::wire::{Batch, FromClient, FromServer, PartitionSessionId};
 use crate::writer::wire::Status;
 use crate::{Clock, ConnId, Mono};
 use alloc::{
@@ -113,10 +113,10 @@ pub(super) enum Fetched {
 
 /// What every step knows: the time, the settings, and how topics stand.
 #[derive(Clone, Copy)]
-struct Ask<'a> {
-    clock: Clock,
-    config: &'a Config,
-    catalogue: &'a Catalogue,
+pub(super) struct Ask<'a> {
+    pub(super) clock: Clock,
+    pub(super) config: &'a Config,
+    pub(super) catalogue: &'a Catalogue,
 }
 
 /// What it says.
@@ -162,30 +162,8 @@ impl Readers {
         Some(self.sessions.get(&conn)?.name.clone())
     }
 
-    /// The first thing said on a connection.
-    pub(super) fn open(
-        &mut self,
-        clock: Clock,
-        config: &Config,
-        catalogue: &Catalogue,
-        conn: ConnId,
-        init: Init,
-        out: &mut Out,
-    ) {
-        self.received(clock, config, catalogue, conn, FromClient::Init(init), out);
-    }
-
     /// A reader says something. The first thing has to be [`FromClient::Init`].
-    pub(super) fn received(
-        &mut self,
-        clock: Clock,
-        config: &Config,
-        catalogue: &Catalogue,
-        conn: ConnId,
-        said: FromClient,
-        out: &mut Out,
-    ) {
-        let ask = Ask { clock, config, catalogue };
+    pub(super) fn received(&mut self, ask: Ask<'_>, conn: ConnId, said: FromClient, out: &mut Out) {
         if let Err(status) = self.hear(ask, conn, said, out) {
             self.fail(conn, status, out);
         }
@@ -193,22 +171,13 @@ impl Readers {
     }
 
     /// A connection is gone. Nothing happens if its session is over already.
-    pub(super) fn closed(
-        &mut self,
-        clock: Clock,
-        config: &Config,
-        catalogue: &Catalogue,
-        conn: ConnId,
-        out: &mut Out,
-    ) {
-        let ask = Ask { clock, config, catalogue };
+    pub(super) fn closed(&mut self, ask: Ask<'_>, conn: ConnId, out: &mut Out) {
         self.end(conn);
         self.settle(ask, out);
     }
 
     /// The moment of the last [`Wish::Alarm`] has come. It may be called at any other moment too.
-    pub(super) fn timer(&mut self, clock: Clock, config: &Config, catalogue: &Catalogue, out: &mut Out) {
-        let ask = Ask { clock, config, catalogue };
+    pub(super) fn timer(&mut self, ask: Ask<'_>, out: &mut Out) {
         self.alarm = None;
         while let Some((_, reader)) = self.deadlines.first().copied().filter(|(at, _)| *at <= ask.clock.mono)
         {
@@ -219,15 +188,7 @@ impl Readers {
     }
 
     /// A partition has new messages for readers, or has given up old ones.
-    pub(super) fn shown(
-        &mut self,
-        clock: Clock,
-        config: &Config,
-        catalogue: &Catalogue,
-        partition: PartitionId,
-        out: &mut Out,
-    ) {
-        let ask = Ask { clock, config, catalogue };
+    pub(super) fn shown(&mut self, ask: Ask<'_>, partition: PartitionId, out: &mut Out) {
         for reader in self.watchers(partition) {
             self.look(ask, reader, out);
         }
@@ -235,45 +196,19 @@ impl Readers {
     }
 
     /// A topic has changed: more partitions, other consumers; or it is gone.
-    pub(super) fn topic_changed(
-        &mut self,
-        clock: Clock,
-        config: &Config,
-        catalogue: &Catalogue,
-        topic: TopicId,
-        out: &mut Out,
-    ) {
-        let ask = Ask { clock, config, catalogue };
+    pub(super) fn topic_changed(&mut self, ask: Ask<'_>, topic: TopicId, out: &mut Out) {
         self.changed(ask, topic, out);
         self.settle(ask, out);
     }
 
     /// A fetch is answered.
-    pub(super) fn fetched(
-        &mut self,
-        clock: Clock,
-        config: &Config,
-        catalogue: &Catalogue,
-        token: u64,
-        result: Fetched,
-        out: &mut Out,
-    ) {
-        let ask = Ask { clock, config, catalogue };
+    pub(super) fn fetched(&mut self, ask: Ask<'_>, token: u64, result: Fetched, out: &mut Out) {
         self.take(ask, token, &result, out);
         self.settle(ask, out);
     }
 
     /// A [`Wish::Commit`] is durable, and the catalogue has it.
-    pub(super) fn committed(
-        &mut self,
-        clock: Clock,
-        config: &Config,
-        catalogue: &Catalogue,
-        partition: PartitionId,
-        consumer: &str,
-        out: &mut Out,
-    ) {
-        let ask = Ask { clock, config, catalogue };
+    pub(super) fn committed(&mut self, ask: Ask<'_>, partition: PartitionId, consumer: &str, out: &mut Out) {
         self.commit_durable(ask, partition, consumer, out);
         self.settle(ask, out);
     }
@@ -282,14 +217,11 @@ impl Readers {
     /// anew. Commits that are wished for and not durable stay so: they come later in the log.
     pub(super) fn commit_moved(
         &mut self,
-        clock: Clock,
-        config: &Config,
-        catalogue: &Catalogue,
+        ask: Ask<'_>,
         partition: PartitionId,
         consumer: &str,
         out: &mut Out,
     ) {
-        let ask = Ask { clock, config, catalogue };
         self.moved(ask, partition, consumer, out);
         self.settle(ask, out);
     }

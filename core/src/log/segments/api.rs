@@ -4,8 +4,9 @@
 //! owns their meaning; this layer owns the files. Invariant of the vocabulary: a record is known by its *sequence*,
 //! dense from 0 in the order of acceptance, and a sequence never names two records that were both promised.
 
+use crate::bounds::within;
 use crate::log::api::{Damage, Recovered};
-use crate::{DiskError, DiskOp, DiskResult, Dur, Mark, OpId, Path, SyncKind, Window};
+use crate::{ConfigError, DiskError, DiskOp, DiskResult, Dur, Mark, OpId, Path, SyncKind, Window};
 use alloc::{boxed::Box, vec::Vec};
 use bytes::Bytes;
 
@@ -51,22 +52,6 @@ pub struct Config {
     /// Whether the front of the log may be gone, by [`Input::Release`]. Otherwise a log that does not begin with its first
     /// record is refused as damaged.
     pub releases: bool,
-}
-
-/// Why a [`Config`] cannot be.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, thiserror::Error)]
-#[error("{field} is {is}, it must lie between {least} and {most}{note}")]
-pub struct ConfigError {
-    /// The field.
-    pub field: &'static str,
-    /// Its value.
-    pub is: u64,
-    /// The least allowed.
-    pub least: u64,
-    /// The most allowed.
-    pub most: u64,
-    /// A further demand, in words.
-    pub note: &'static str,
 }
 
 /// When a group that is written is synced.
@@ -424,27 +409,20 @@ impl Config {
 
     /// Checks all bounds.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        let check = |field, is: u64, least: u64, most: u64| {
-            if (least..=most).contains(&is) {
-                Ok(())
-            } else {
-                Err(ConfigError { field, is, least, most, note: "" })
-            }
-        };
-        check("sector", self.sector.into(), 16, 65536)?;
+        within("sector", self.sector.into(), 16, 65536, "")?;
         if !self.sector.is_power_of_two() {
             let (is, note) = (self.sector.into(), " and be a power of two");
             return Err(ConfigError { field: "sector", is, least: 16, most: 65536, note });
         }
-        check("segment_bytes", self.segment_bytes, 1, 1 << 40)?;
-        check("group_bytes", self.group_bytes.into(), 1, 1 << 30)?;
-        check("group_records", self.group_records.into(), 1, 1 << 24)?;
-        check("queue_bytes", self.queue_bytes, 1, 1 << 30)?;
-        check("reserve_bytes", self.reserve_bytes, 0, 1 << 40)?;
-        check("attempts", self.attempts.into(), 1, 1 << 16)?;
-        check("read_chunk", self.read_chunk.into(), 64, 1 << 28)?;
+        within("segment_bytes", self.segment_bytes, 1, 1 << 40, "")?;
+        within("group_bytes", self.group_bytes.into(), 1, 1 << 30, "")?;
+        within("group_records", self.group_records.into(), 1, 1 << 24, "")?;
+        within("queue_bytes", self.queue_bytes, 1, 1 << 30, "")?;
+        within("reserve_bytes", self.reserve_bytes, 0, 1 << 40, "")?;
+        within("attempts", self.attempts.into(), 1, 1 << 16, "")?;
+        within("read_chunk", self.read_chunk.into(), 64, 1 << 28, "")?;
         if let SyncPolicy::EveryRecords { records, .. } = self.policy {
-            check("records between syncs", records.into(), 1, u32::MAX.into())?;
+            within("records between syncs", records.into(), 1, u32::MAX.into(), "")?;
         }
         Ok(())
     }

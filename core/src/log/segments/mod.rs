@@ -45,12 +45,11 @@ mod tests;
 mod write;
 
 pub use api::{
-    Action, Config, ConfigError, FetchError, Input, Location, OP_IDS, Opened, Record, Refused, SyncPolicy,
-    Timer,
+    Action, Config, FetchError, Input, Location, OP_IDS, Opened, Record, Refused, SyncPolicy, Timer,
 };
 
 use crate::log::api::Frontiers;
-use crate::{Clock, DiskResult, Machine, OpId};
+use crate::{Clock, ConfigError, DiskResult, Machine, OpId};
 use alloc::{boxed::Box, vec::Vec};
 use reader::Reader;
 use recovery::{Outcome, Recovery};

@@ -1,11 +1,9 @@
 //! How an event store is set up. This module holds bounds and their defaults; it decides nothing else.
 
 use crate::{
-    Path,
-    log::{
-        api::Promise,
-        segments::{self, ConfigError},
-    },
+    ConfigError, Path,
+    bounds::{MANY, within},
+    log::{api::Promise, segments},
 };
 
 /// The bounds of an event store. [`Config::new`] gives sensible values, [`Config::validate`] checks them.
@@ -83,39 +81,31 @@ impl Config {
     /// Checks all bounds.
     pub fn validate(&self) -> Result<(), ConfigError> {
         const MIB: u64 = 1 << 20;
-        const MANY: u64 = u32::MAX as u64;
         self.segments.validate()?;
-        let check = |field, is: u64, least: u64, most: u64, note| {
-            if (least..=most).contains(&is) {
-                Ok(())
-            } else {
-                Err(ConfigError { field, is, least, most, note })
-            }
-        };
         let payload = u64::from(self.payload_bytes);
         let request = u64::from(self.request_bytes);
         let events = u64::from(self.request_events);
-        check("payload_bytes", payload, 1, 64 * MIB, "")?;
-        check("request_events", events, 1, 65_536, "")?;
-        check("request_bytes", request, payload, 64 * MIB, ", from payload_bytes on")?;
+        within("payload_bytes", payload, 1, 64 * MIB, "")?;
+        within("request_events", events, 1, 65_536, "")?;
+        within("request_bytes", request, payload, 64 * MIB, ", from payload_bytes on")?;
         let whole = request + events * RECORD_OVERHEAD;
-        check(
+        within(
             "segments.queue_bytes",
             self.segments.queue_bytes,
             whole,
             u64::MAX,
             " to take in the largest request",
         )?;
-        check("queue_requests", self.queue_requests.into(), 1, MANY, "")?;
-        check("queue_bytes", self.queue_bytes, request, u64::MAX, ", from request_bytes on")?;
-        check("dedup_horizon", self.dedup_horizon, 1, u64::MAX, "")?;
-        check("notifications", self.notifications.into(), 1, MANY, "")?;
-        check("waiting_calls", self.waiting_calls.into(), 1, MANY, "")?;
-        check("read_events", self.read_events.into(), 1, MANY, "")?;
-        check("read_bytes", self.read_bytes.into(), 1, MANY, "")?;
-        check("causes", self.causes.into(), 1, MANY, "")?;
-        check("readers", self.readers.into(), 1, MANY, "")?;
-        check("fetches", self.fetches.into(), 1, 64, "")
+        within("queue_requests", self.queue_requests.into(), 1, MANY, "")?;
+        within("queue_bytes", self.queue_bytes, request, u64::MAX, ", from request_bytes on")?;
+        within("dedup_horizon", self.dedup_horizon, 1, u64::MAX, "")?;
+        within("notifications", self.notifications.into(), 1, MANY, "")?;
+        within("waiting_calls", self.waiting_calls.into(), 1, MANY, "")?;
+        within("read_events", self.read_events.into(), 1, MANY, "")?;
+        within("read_bytes", self.read_bytes.into(), 1, MANY, "")?;
+        within("causes", self.causes.into(), 1, MANY, "")?;
+        within("readers", self.readers.into(), 1, MANY, "")?;
+        within("fetches", self.fetches.into(), 1, 64, "")
     }
 }
 

@@ -73,9 +73,9 @@ pub use record::{BadRecord, Problem};
 
 use super::{
     api::{Damage, Frontier, Frontiers, Name, Phase, Promise, Recovered, Refusal, Request, Response, Status},
-    segments::{self, ConfigError, Location, Segments},
+    segments::{self, Location, Segments},
 };
-use crate::{Action, CallId, Clock, DiskError, Input, Machine, Mark, Mono, Never, Node, Window};
+use crate::{Action, CallId, Clock, ConfigError, DiskError, Input, Machine, Mark, Mono, Never, Node, Window};
 use alloc::{
     boxed::Box,
     collections::{BTreeMap, BTreeSet, VecDeque},

@@ -284,7 +284,7 @@ impl World {
         self.watch();
         // A new session as soon as one is asked for.
         if let Some(stream) = self.rig.stream
-            && self.rig.reader.stream() == Some(stream)
+            && self.rig.reader.phase.stream() == Some(stream)
             && !matches!(self.rig.reader.phase, super::super::Phase::Ready(_))
         {
             self.greet();

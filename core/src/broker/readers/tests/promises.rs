@@ -303,7 +303,7 @@ impl World {
         let said = self.rig.said.len();
         self.rig.clock.wall = Wall(0);
         self.rig.pass(Dur::secs(1000));
-        self.rig.step(|readers, clock, config, catalogue, out| readers.timer(clock, config, catalogue, out));
+        self.rig.step(|readers, ask, out| readers.timer(ask, out));
         topics.into_iter().for_each(|topic| self.rig.changed(topic));
         assert_eq!((self.rig.said.len(), self.rig.fetches.len(), self.rig.commits.len()), (said, 0, 0));
     }

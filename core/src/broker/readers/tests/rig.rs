@@ -5,7 +5,7 @@
 use super::super::super::api::{Consumer, Settings};
 use super::super::super::catalogue::{Catalogue, PartitionId, Span, TopicId};
 use super::super::super::config::Config;
-use super::super::{Fetched, MARKS, MESSAGE_COST, Readers, Wish};
+use super::super::{Ask, Fetched, MARKS, MESSAGE_COST, Readers, Wish};
 use crate::log::segments::Location;
 use crate::reader::wire::{
     Batch, Commit, FromClient, FromServer, Init, PartitionSessionId, Range, TopicFilter,
@@ -144,12 +144,10 @@ impl Rig {
     }
 
     /// A step of the readers.
-    pub(super) fn step(
-        &mut self,
-        step: impl FnOnce(&mut Readers, Clock, &Config, &Catalogue, &mut Vec<Wish>),
-    ) {
+    pub(super) fn step(&mut self, step: impl FnOnce(&mut Readers, Ask<'_>, &mut Vec<Wish>)) {
         let mut out = Vec::new();
-        step(&mut self.readers, self.clock, &self.config, &self.catalogue, &mut out);
+        let ask = Ask { clock: self.clock, config: &self.config, catalogue: &self.catalogue };
+        step(&mut self.readers, ask, &mut out);
         for wish in out {
             self.grant(wish);
         }
@@ -330,8 +328,8 @@ impl Rig {
         let init = Init { topics: topics.to_vec(), consumer: consumer.into() };
         let book = Book { consumer: init.consumer.clone(), topics: init.topics.clone(), ..Book::default() };
         self.books.insert(conn(number), book);
-        self.step(|readers, clock, config, catalogue, out| {
-            readers.open(clock, config, catalogue, conn(number), init, out);
+        self.step(|readers, ask, out| {
+            readers.received(ask, conn(number), FromClient::Init(init), out);
         });
     }
 
@@ -344,8 +342,8 @@ impl Rig {
 
     /// A reader says something.
     pub(super) fn say(&mut self, number: u32, said: FromClient) {
-        self.step(|readers, clock, config, catalogue, out| {
-            readers.received(clock, config, catalogue, conn(number), said, out);
+        self.step(|readers, ask, out| {
+            readers.received(ask, conn(number), said, out);
         });
     }
 
@@ -416,8 +414,8 @@ impl Rig {
 
     pub(super) fn close(&mut self, number: u32) {
         self.books.remove(&conn(number));
-        self.step(|readers, clock, config, catalogue, out| {
-            readers.closed(clock, config, catalogue, conn(number), out);
+        self.step(|readers, ask, out| {
+            readers.closed(ask, conn(number), out);
         });
     }
 
@@ -472,15 +470,15 @@ impl Rig {
     }
 
     fn shown(&mut self, at: PartitionId) {
-        self.step(|readers, clock, config, catalogue, out| readers.shown(clock, config, catalogue, at, out));
+        self.step(|readers, ask, out| readers.shown(ask, at, out));
     }
 
     /// Answers an outstanding fetch.
     pub(super) fn answer(&mut self, index: usize, with: impl FnOnce(Arc<Batch>) -> Fetched) {
         let (token, _, span) = self.fetches.remove(index).expect("a fetch");
         let result = with(self.records[&span.sequence].clone());
-        self.step(|readers, clock, config, catalogue, out| {
-            readers.fetched(clock, config, catalogue, token, result, out);
+        self.step(|readers, ask, out| {
+            readers.fetched(ask, token, result, out);
         });
     }
 
@@ -495,8 +493,8 @@ impl Rig {
         let (partition, consumer, offset) = self.commits.pop_front().expect("a commit");
         let committed = &mut self.catalogue.partition_mut(partition).unwrap().committed;
         committed.insert(consumer.clone(), offset);
-        self.step(|readers, clock, config, catalogue, out| {
-            readers.committed(clock, config, catalogue, partition, &consumer, out);
+        self.step(|readers, ask, out| {
+            readers.committed(ask, partition, &consumer, out);
         });
     }
 
@@ -507,8 +505,8 @@ impl Rig {
         let then = under_way.map_or(offset, |(_, _, offset)| *offset);
         self.promised.insert((at, "c".into()), then);
         self.catalogue.partition_mut(at).unwrap().committed.insert("c".into(), offset);
-        self.step(|readers, clock, config, catalogue, out| {
-            readers.commit_moved(clock, config, catalogue, at, "c", out);
+        self.step(|readers, ask, out| {
+            readers.commit_moved(ask, at, "c", out);
         });
     }
 
@@ -522,13 +520,13 @@ impl Rig {
         self.wait(span);
         if self.alarm.is_some_and(|at| at <= self.clock.mono) {
             self.alarm = None;
-            self.step(|readers, clock, config, catalogue, out| readers.timer(clock, config, catalogue, out));
+            self.step(|readers, ask, out| readers.timer(ask, out));
         }
     }
 
     pub(super) fn changed(&mut self, path: TopicId) {
-        self.step(|readers, clock, config, catalogue, out| {
-            readers.topic_changed(clock, config, catalogue, path, out);
+        self.step(|readers, ask, out| {
+            readers.topic_changed(ask, path, out);
         });
     }
 

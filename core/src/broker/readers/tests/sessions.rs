@@ -260,7 +260,7 @@ fn the_end_of_the_broker_ends_every_session() {
     assert!(rig.alarm.is_some() && !rig.fetches.is_empty());
     let words = Issue { code: 0, message: "the end".into() };
     let status = Status { code: UNAVAILABLE, issues: vec![words] };
-    rig.step(|readers, _, _, _, out| readers.close_all(out, &status));
+    rig.step(|readers, _, out| readers.close_all(out, &status));
     assert_eq!(rig.failed(1), Some((UNAVAILABLE, "the end".into())));
     assert_eq!(rig.failed(2), Some((UNAVAILABLE, "the end".into())));
     assert_eq!((rig.readers.len(), rig.alarm), (0, None));

@@ -55,7 +55,7 @@ fn an_early_alarm_is_set_again() {
     rig.reader(1, 10);
     rig.reader(2, 10);
     let at = rig.alarm.take();
-    rig.step(|readers, clock, config, catalogue, out| readers.timer(clock, config, catalogue, out));
+    rig.step(|readers, ask, out| readers.timer(ask, out));
     assert_eq!(rig.alarm, at);
 }
 
