@@ -182,7 +182,7 @@ fn a_store_that_cannot_be_opened_says_why() {
     ");
     insta::assert_snapshot!(seen("photos"), @r#"
     exit 5
-    error: photos is not a store: it holds "cat.jpg", and none of a store's files
+    error: photos is not a store's folder: it holds "cat.jpg"
     "#);
     insta::assert_snapshot!(seen("photos/cat.jpg"), @r"
     exit 5
@@ -190,7 +190,7 @@ fn a_store_that_cannot_be_opened_says_why() {
     ");
     insta::assert_snapshot!(log(at, &["append", "photos", "--entity", "e", "--kind", "k", "--data", "x"]).seen(), @r#"
     exit 5
-    error: photos is not a store: it holds "cat.jpg", and none of a store's files
+    error: photos is not a store's folder: it holds "cat.jpg"
     "#);
     assert_eq!(std::fs::read_dir(at.join("photos")).unwrap().count(), 1);
 

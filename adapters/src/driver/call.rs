@@ -7,7 +7,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Why a call has no answer of the machine.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -34,6 +34,18 @@ impl Lost {
     /// Whether what was asked for may have been done nevertheless.
     pub fn outcome_unknown(self) -> bool {
         matches!(self, Lost::Failed | Lost::Late | Lost::Stopped)
+    }
+}
+
+/// Asks again and again until there is an answer, or an error, with pauses that double up to 2 ms.
+pub(crate) fn poll<T, E>(mut ask: impl FnMut() -> Result<Option<T>, E>) -> Result<T, E> {
+    let mut pause = Duration::from_micros(20);
+    loop {
+        if let Some(answer) = ask()? {
+            return Ok(answer);
+        }
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(Duration::from_millis(2));
     }
 }
 

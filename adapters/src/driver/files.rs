@@ -11,8 +11,10 @@
 mod errors;
 mod handles;
 mod lock;
+mod owner;
 
 pub use lock::OpenError;
+pub(crate) use owner::{Owner, Whose};
 
 use bytes::Bytes;
 use errors::map;

@@ -12,7 +12,6 @@ mod access;
 mod connections;
 mod convert;
 mod error;
-mod folder;
 mod grpc;
 mod host;
 mod http;
@@ -22,15 +21,15 @@ mod status;
 
 pub use error::ServeError;
 
-use crate::driver::call::Lost;
-use crate::driver::files::{self, Files};
+use crate::driver::call::{Lost, poll};
+use crate::driver::files::{self, Files, Owner, Whose};
 use crate::proto;
 use access::Access;
 use host::{Backend, Host};
 use metrics::Counters;
 use onceward_core::broker::api::{Message, Request, Response};
 use onceward_core::broker::{Broker, Config};
-use onceward_core::log::api::{Damage, Phase, Recovered};
+use onceward_core::log::api::{Phase, Recovered};
 use onceward_core::{Node, Path as StorePath};
 use std::future::Future;
 use std::hash::{BuildHasher, RandomState};
@@ -126,8 +125,13 @@ impl Options {
 
         let counters = Arc::new(Counters::default());
         let files = Files::create(&self.data)?;
-        folder::judge(&self.data)?;
-        let os = |source| files::OpenError::Os { folder: self.data.clone(), source };
+        let of = |(folder, source)| files::OpenError::Os { folder, source };
+        let os = |source| of((self.data.clone(), source));
+        match Owner::Broker.look(&self.data).map_err(of)? {
+            Whose::Ours => {}
+            Whose::Nobodys => Owner::Broker.mark(&self.data).map_err(os)?,
+            Whose::Foreign(file) => return Err(ServeError::Foreign { folder: self.data.clone(), file }),
+        }
         let host = Arc::new(Host::start(files, counters.clone(), make).map_err(os)?);
         let recovered = recover(&*host, &self.data)?;
         tracing::info!(
@@ -304,24 +308,17 @@ fn bind(listen: &str) -> Result<TcpListener, ServeError> {
 /// Waits until the machine has recovered.
 fn recover(backend: &dyn Backend, folder: &Path) -> Result<Recovered, ServeError> {
     // It answers in every phase, and tells of a change of phase only when asked.
-    let mut pause = Duration::from_micros(20);
-    loop {
-        let answer = backend.call(Request::Status).wait();
-        match answer.map_err(|source| ServeError::Failed { source })? {
-            Response::Status(status) => match status.phase {
-                Phase::Recovering => {}
-                Phase::Damaged(damage) => return Err(damaged(folder, damage)),
-                Phase::Ready | Phase::Full | Phase::Closing | Phase::Closed => {
-                    return Ok(status.recovery.map(Arc::unwrap_or_clone).unwrap_or_default());
-                }
-            },
-            other => tracing::error!(?other, folder = %folder.display(), "no status"),
+    poll(|| match backend.call(Request::Status).wait().map_err(|source| ServeError::Failed { source })? {
+        Response::Status(status) => match status.phase {
+            Phase::Recovering => Ok(None),
+            Phase::Damaged(damage) => Err(ServeError::Damaged { folder: folder.to_path_buf(), damage }),
+            Phase::Ready | Phase::Full | Phase::Closing | Phase::Closed => {
+                Ok(Some(status.recovery.map(Arc::unwrap_or_clone).unwrap_or_default()))
+            }
+        },
+        other => {
+            tracing::error!(?other, folder = %folder.display(), "no status");
+            Ok(None)
         }
-        std::thread::sleep(pause);
-        pause = (pause * 2).min(Duration::from_millis(2));
-    }
-}
-
-fn damaged(folder: &Path, damage: Damage) -> ServeError {
-    ServeError::Damaged { folder: folder.to_path_buf(), damage }
+    })
 }

@@ -4,16 +4,14 @@
 use super::append::Ids;
 use super::scrub::Scrubber;
 use super::{EventStore, Inner};
-use crate::driver::call::Lost;
-use crate::driver::files::{self, Files};
+use crate::driver::call::{Lost, poll};
+use crate::driver::files::{self, Files, Owner, Whose};
 use crate::driver::host::{self, Host};
 use crate::trace::{Recording, record};
 use onceward_core::ConfigError;
 use onceward_core::log::api::{Damage, Phase, Recovered, Request, Response};
 use onceward_core::log::store::{Config, EventStore as Machine};
 use onceward_core::{Dur, Path as StorePath};
-use std::fs::{File, OpenOptions};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Duration;
@@ -72,7 +70,7 @@ pub enum OpenError {
         folder: PathBuf,
     },
     /// The folder holds something else.
-    #[error("{} is not a store: it holds {file:?}, and none of a store's files", .folder.display())]
+    #[error("{} is not a store's folder: it holds {file:?}", .folder.display())]
     Foreign {
         /// The folder.
         folder: PathBuf,
@@ -174,48 +172,20 @@ impl Options {
 
     /// Whether the folder is one to open; makes it one if that is asked for.
     fn judge(&self, folder: &Path) -> Result<(), OpenError> {
-        let os = |source| files::OpenError::Os { folder: folder.to_path_buf(), source };
-        let (mut ours, mut foreign) = (false, None);
-        for entry in std::fs::read_dir(folder).map_err(os)? {
-            let entry = entry.map_err(os)?;
-            let name = entry.file_name();
-            if name == MARKER {
-                ours = true;
-            } else if Path::new(&name).extension().is_some_and(|extension| extension == SEGMENT) {
-                ours = true;
-                // Somebody else's files, or a read-only disk, are no damage.
-                let refused = |source| files::OpenError::Os { folder: entry.path(), source };
-                OpenOptions::new().read(true).write(true).open(entry.path()).map_err(refused)?;
-            } else {
-                foreign.get_or_insert(name);
+        let os = |(folder, source)| files::OpenError::Os { folder, source };
+        let whose = Owner::Store.look(folder).map_err(os)?;
+        let folder = folder.to_path_buf();
+        match (whose, self.create) {
+            (Whose::Ours, Create::IfMissing | Create::Never) => Ok(()),
+            (Whose::Ours, Create::New) => Err(OpenError::Exists { folder }),
+            (Whose::Foreign(file), _) => Err(OpenError::Foreign { folder, file }),
+            (Whose::Nobodys, Create::Never) => Err(OpenError::NoStore { folder }),
+            (Whose::Nobodys, Create::IfMissing | Create::New) => {
+                Ok(Owner::Store.mark(&folder).map_err(|error| os((folder, error)))?)
             }
-        }
-        let folder = || folder.to_path_buf();
-        match (ours, foreign, self.create) {
-            (true, _, Create::IfMissing | Create::Never) => Ok(()),
-            (true, _, Create::New) => Err(OpenError::Exists { folder: folder() }),
-            (false, Some(file), _) => {
-                Err(OpenError::Foreign { folder: folder(), file: file.to_string_lossy().into_owned() })
-            }
-            (false, None, Create::Never) => Err(OpenError::NoStore { folder: folder() }),
-            (false, None, Create::IfMissing | Create::New) => Ok(mark(&folder()).map_err(os)?),
         }
     }
 }
-
-/// Makes an empty folder a store, durably: a store without events has no other file. Its contents are for people.
-fn mark(folder: &Path) -> std::io::Result<()> {
-    let mut file = File::create(folder.join(MARKER))?;
-    file.write_all(b"An Onceward event store. Read it with `onceward log`, and leave its files alone.\n")?;
-    file.sync_all()?;
-    File::open(folder)?.sync_all()
-}
-
-/// The file that every store has from its creation on.
-const MARKER: &str = "onceward.store";
-
-/// The ending of a segment's file name.
-const SEGMENT: &str = "seg";
 
 enum Refused {
     Lost(Lost),
@@ -232,19 +202,17 @@ fn age(request: &mut Request, waited: Dur) {
 /// Waits until the machine has recovered.
 fn recover(host: &Host<Machine>, folder: &Path) -> Result<Recovered, Refused> {
     // The store answers in every phase, and tells of a change of phase only when asked.
-    let mut pause = Duration::from_micros(20);
-    loop {
-        match host.ask(Request::Status).map_err(Refused::Lost)? {
-            Response::Status(status) => match status.phase {
-                Phase::Recovering => {}
-                Phase::Damaged(damage) => return Err(Refused::Damaged(damage)),
-                Phase::Ready | Phase::Full | Phase::Closing | Phase::Closed => {
-                    return Ok(status.recovery.unwrap_or_default());
-                }
-            },
-            other => tracing::error!(?other, folder = %folder.display(), "no status"),
+    poll(|| match host.ask(Request::Status).map_err(Refused::Lost)? {
+        Response::Status(status) => match status.phase {
+            Phase::Recovering => Ok(None),
+            Phase::Damaged(damage) => Err(Refused::Damaged(damage)),
+            Phase::Ready | Phase::Full | Phase::Closing | Phase::Closed => {
+                Ok(Some(status.recovery.unwrap_or_default()))
+            }
+        },
+        other => {
+            tracing::error!(?other, folder = %folder.display(), "no status");
+            Ok(None)
         }
-        std::thread::sleep(pause);
-        pause = (pause * 2).min(Duration::from_millis(2));
-    }
+    })
 }
