@@ -7,11 +7,12 @@ use super::dial::Dialler;
 use super::driver::{Answer, Driver, Happened, Side, State, Wish, answered, until};
 use super::error::{CloseError, WriteError};
 use crate::proto::write as proto;
+use onceward_core::ConfigError;
 use onceward_core::writer::api::{
     Action, End, Event, Input, Message, Outcome, Refusal, Report, Timer, Undelivered,
 };
 use onceward_core::writer::wire::{FromServer, Session};
-use onceward_core::writer::{Config, ConfigError, Failure, Ticket, Writer};
+use onceward_core::writer::{Config, Failure, Ticket, Writer};
 use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
