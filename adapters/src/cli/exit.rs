@@ -14,7 +14,7 @@ pub(super) enum Exit {
     /// Anything that has no number of its own.
     Failed = 1,
     // 2 is what the argument parser uses.
-    /// There is no store.
+    /// There is no store, or no topic.
     Missing = 3,
     /// Another process has it open.
     Locked = 4,
@@ -22,10 +22,13 @@ pub(super) enum Exit {
     Foreign = 5,
     /// The store is damaged.
     Damaged = 6,
-    /// The store refused; nothing was changed.
+    /// The store or the server refused; nothing was changed.
     Refused = 7,
     /// It may have been done or not.
     Unknown = 8,
+    /// The server cannot be reached.
+    #[cfg(feature = "topic")]
+    Unreachable = 9,
 }
 
 /// For the help.
@@ -34,12 +37,13 @@ Exit codes:
   0  done
   1  failed: the message says how
   2  the arguments make no sense
-  3  there is no store in that folder
+  3  there is no store in that folder, or no such topic
   4  the store is in use by another process
   5  the folder holds something that is not a store
   6  the store is damaged
-  7  the store refused; nothing was changed
-  8  the outcome is unknown: it may have been done; a retry with the same key finds out";
+  7  the store or the server refused; nothing was changed
+  8  the outcome is unknown: it may have been done; a retry with the same key, or producer, finds out
+  9  the server cannot be reached";
 
 impl Exit {
     /// The exit code of an error.
@@ -82,6 +86,10 @@ impl Exit {
                 Error::Lost(_) | Error::Unexpected(_) => Exit::Failed,
             });
         }
+        #[cfg(feature = "topic")]
+        if let Some(exit) = of_topic(cause) {
+            return Some(exit);
+        }
         if let Some(BackupError::Exists(_)) = cause.downcast_ref::<BackupError>() {
             return Some(Exit::Refused);
         }
@@ -89,4 +97,42 @@ impl Exit {
         let broken = |error: &std::io::Error| error.kind() == std::io::ErrorKind::BrokenPipe;
         cause.downcast_ref::<std::io::Error>().is_some_and(broken).then_some(Exit::Done)
     }
+}
+
+#[cfg(feature = "topic")]
+fn of_topic(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
+    use onceward::topic::{Failure, ReadError, ReaderEnd, ReaderFailure, TopicError, WriteError, WriterEnd};
+    /// SCHEME_ERROR and NOT_FOUND.
+    const MISSING: [u32; 2] = [400_070, 400_140];
+    let of_failure = |failure: &Failure| match failure {
+        Failure::Status(status) if MISSING.contains(&status.code) => Exit::Missing,
+        Failure::Status(_) if failure.is_transient() => Exit::Unknown,
+        Failure::Status(_) => Exit::Refused,
+        Failure::Grpc(_) => Exit::Unreachable,
+        _ => Exit::Failed,
+    };
+    if cause.is::<super::topic::Unreachable>() {
+        return Some(Exit::Unreachable);
+    }
+    if let Some(error) = cause.downcast_ref::<TopicError>() {
+        return Some(match error {
+            TopicError::Failed(failure) => of_failure(failure),
+            TopicError::Connect { .. } => Exit::Unreachable,
+            _ => Exit::Failed,
+        });
+    }
+    if let Some(error) = cause.downcast_ref::<WriteError>() {
+        return Some(match error {
+            WriteError::Ended { end: WriterEnd::Failed(failure), .. } => of_failure(failure),
+            WriteError::Ended { .. } => Exit::Unknown,
+            _ => Exit::Failed,
+        });
+    }
+    if let Some(ReadError(end)) = cause.downcast_ref::<ReadError>() {
+        return Some(match end {
+            ReaderEnd::Failed(ReaderFailure::Session(failure)) => of_failure(failure),
+            _ => Exit::Failed,
+        });
+    }
+    None
 }

@@ -10,6 +10,10 @@ mod read;
 #[cfg(feature = "serve")]
 mod serve;
 mod session;
+#[cfg(any(feature = "serve", feature = "topic"))]
+mod signal;
+#[cfg(feature = "topic")]
+mod topic;
 
 use anyhow::Context;
 use clap::{Args, CommandFactory, Parser, Subcommand};
@@ -41,6 +45,9 @@ enum Command {
     #[cfg(feature = "serve")]
     #[command(after_long_help = serve::HELP)]
     Serve(serve::Serve),
+    /// Work with the topics of a server: of `onceward serve`, or of any other that speaks the YDB Topic API
+    #[cfg(feature = "topic")]
+    Topic(topic::Topic),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -96,6 +103,8 @@ pub(crate) fn main() -> ExitCode {
         }
         #[cfg(feature = "serve")]
         Command::Serve(command) => command.run(&session),
+        #[cfg(feature = "topic")]
+        Command::Topic(command) => command.run(&session),
         Command::Log(command) => match *command {
             LogCommand::Append(command) => command.run(&session),
             LogCommand::Import(command) => command.run(&session),

@@ -1,18 +1,14 @@
 //! `onceward serve`: a topic broker in the foreground, until a signal ends it.
 
 use super::session::Session;
+use super::signal::Signal;
 use anyhow::Context;
 use clap::Args;
 use onceward::serve::Options;
 #[cfg(feature = "tls")]
 use onceward::serve::Tls;
 use serde_json::json;
-use signal_hook::consts::{SIGINT, SIGTERM};
-use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use tokio::io::AsyncReadExt;
 
 pub(super) const HELP: &str = "\
 The broker speaks the YDB Topic API over gRPC, so that programs with YDB's own clients write and read topics here: create \
@@ -92,33 +88,5 @@ impl Serve {
         tracing::info!("a signal: ending in order");
         server.stop()?;
         Ok(())
-    }
-}
-
-/// The first signal that asks for an end; the second ends the process at once.
-struct Signal(UnixStream);
-
-impl Signal {
-    fn catch() -> std::io::Result<Signal> {
-        let (read, write) = UnixStream::pair()?;
-        let once = Arc::new(AtomicBool::new(false));
-        for signal in [SIGTERM, SIGINT] {
-            // In this order: the first signal finds the flag down.
-            signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, once.clone())?;
-            signal_hook::flag::register(signal, once.clone())?;
-            signal_hook::low_level::pipe::register(signal, write.try_clone()?)?;
-        }
-        read.set_nonblocking(true)?;
-        Ok(Signal(read))
-    }
-
-    async fn wait(self) {
-        let read = async {
-            let mut stream = tokio::net::UnixStream::from_std(self.0)?;
-            stream.read_u8().await
-        };
-        if let Err(error) = read.await {
-            tracing::error!(%error, "no signal will be heard any more");
-        }
     }
 }

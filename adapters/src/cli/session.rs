@@ -32,7 +32,7 @@ impl Session {
     }
 
     /// Whether a recording was asked for.
-    #[cfg(feature = "serve")]
+    #[cfg(any(feature = "serve", feature = "topic"))]
     pub(super) fn records(&self) -> bool {
         self.record.is_some()
     }
@@ -70,14 +70,32 @@ impl Session {
         if self.json || !io::stderr().is_terminal() {
             return indicatif::ProgressBar::hidden();
         }
-        let bar = indicatif::ProgressBar::new(bytes);
-        let template = "{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}";
-        if let Ok(style) = indicatif::ProgressStyle::with_template(template) {
-            bar.set_style(style);
-        }
-        bar.set_message(what);
-        bar
+        bar(Some(bytes), what)
     }
+
+    /// The same for what may have no end that is known.
+    #[cfg(feature = "topic")]
+    pub(super) fn transfer(&self, bytes: Option<u64>, what: &'static str) -> indicatif::ProgressBar {
+        if self.json || !io::stderr().is_terminal() {
+            return indicatif::ProgressBar::hidden();
+        }
+        bar(bytes, what)
+    }
+}
+
+fn bar(bytes: Option<u64>, what: &'static str) -> indicatif::ProgressBar {
+    let (bar, template) = match bytes {
+        Some(bytes) => (
+            indicatif::ProgressBar::new(bytes),
+            "{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}",
+        ),
+        None => (indicatif::ProgressBar::no_length(), "{msg} {bytes} in {elapsed}, {bytes_per_sec}"),
+    };
+    if let Ok(style) = indicatif::ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    bar.set_message(what);
+    bar
 }
 
 /// An event as JSON. Ids are 32 hexadecimal digits; a payload that is not UTF-8 is `payload_hex`.
