@@ -53,13 +53,14 @@ impl Disk {
                 self.files.insert(to.to_string(), file);
             }
             DiskOp::Remove(_) => drop(self.files.remove(&name).ok_or(DiskError::NotFound)?),
-            DiskOp::List(_) => {
+            DiskOp::List(folder) => {
                 let entry = |(name, (seen, _)): (&String, &(Vec<u8>, Vec<u8>))| Entry {
                     path: Path::from(&**name),
                     len: seen.len() as u64,
                     dir: false,
                 };
-                return Ok(DiskOk::Listing(self.files.iter().map(entry).collect()));
+                let within = |entry: &Entry| entry.path.parent() == *folder;
+                return Ok(DiskOk::Listing(self.files.iter().map(entry).filter(within).collect()));
             }
             DiskOp::CreateDir(_) | DiskOp::SyncDir(_) => {}
         }

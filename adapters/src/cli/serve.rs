@@ -7,6 +7,7 @@ use clap::Args;
 use onceward::serve::Options;
 #[cfg(feature = "tls")]
 use onceward::serve::Tls;
+use onceward_core::Dur;
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -18,6 +19,9 @@ tables and transactions are answered as unsupported.
 When it is ready it prints one line, `listening on ADDRESS`. SIGTERM and SIGINT end it in order: nothing more is taken \
 in, what was taken in is answered, sessions end, everything is durable. A second signal ends it at once, as a crash \
 would; a broker that is killed loses nothing that it has acknowledged.
+
+Messages are durable in one log, and are moved from there to files of each partition in the background; the log is then \
+cut. --flush-interval, --max-segment-size and --checkpoint-size say how: see their help.
 
 A list of who may do what is a JSON file: {\"tokens\": [{\"name\": \"ingest\", \"token\": \"...\", \"write\": \
 [\"/local/events\"]}], \"users\": [{\"name\": \"anna\", \"password\": \"...\", \"read\": [\"/local/*\"]}]}. What may be done is \
@@ -49,6 +53,16 @@ pub(super) struct Serve {
     /// Where to listen for those who watch: /metrics for Prometheus, /health
     #[arg(long, value_name = "ADDRESS")]
     metrics: Option<String>,
+    /// Messages are moved from the log to files of their partition after this many seconds at the latest; at the end they
+    /// are moved at once
+    #[arg(long, value_name = "SECONDS", env = "FLUSH_INTERVAL_SECS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
+    flush_interval: u64,
+    /// A partition's file has at most so many bytes, if it has more than one request; it is read and given up as a whole
+    #[arg(long, value_name = "BYTES", env = "MAX_SEGMENT_SIZE_BYTES", default_value_t = 1 << 20, value_parser = clap::value_parser!(u64).range(1..=1 << 30))]
+    max_segment_size: u64,
+    /// The log is cut after so many bytes; a start reads about twice as many
+    #[arg(long, value_name = "BYTES", default_value_t = 64 << 20, value_parser = clap::value_parser!(u64).range(1..))]
+    checkpoint_size: u64,
 }
 
 fn advertised(text: &str) -> Result<(String, u16), String> {
@@ -66,6 +80,13 @@ impl Serve {
     pub(super) fn run(self, session: &Session) -> anyhow::Result<()> {
         anyhow::ensure!(!session.records(), "--record is for stores: a broker is not recorded");
         let signal = Signal::catch().context("signals cannot be caught")?;
+        let mut defaults = Options::new(self.data);
+        let pool = &mut defaults.config.pool;
+        pool.flush_interval = Some(Dur::secs(self.flush_interval));
+        pool.segment_bytes = self.max_segment_size;
+        pool.undrained_bytes = pool.undrained_bytes.max(self.max_segment_size);
+        pool.backlog_bytes = pool.backlog_bytes.max(pool.undrained_bytes);
+        defaults.config.checkpoint_bytes = self.checkpoint_size;
         let options = Options {
             listen: self.listen,
             advertise: self.advertise,
@@ -73,7 +94,7 @@ impl Serve {
             metrics: self.metrics,
             #[cfg(feature = "tls")]
             tls: self.tls_certificate.zip(self.tls_key).map(|(certificate, key)| Tls { certificate, key }),
-            ..Options::new(self.data)
+            ..defaults
         };
         let server = options.start()?;
         let address = server.address();

@@ -83,6 +83,15 @@ impl Counters {
             say("gauge", "read_sessions", "Open read sessions.", status.read_sessions);
             say("gauge", "log_files", "Files that hold the log.", status.segments.into());
             say(
+                "gauge",
+                "log_undrained_bytes",
+                "Bytes of messages that are in the log alone.",
+                status.undrained,
+            );
+            say("gauge", "pool_files", "Files of drained messages.", status.pool_files);
+            say("gauge", "pool_open_files", "Those of them that may grow.", status.open_files);
+            say("counter", "checkpoints_total", "Checkpoints in the log.", status.checkpoints);
+            say(
                 "counter",
                 "log_records_total",
                 "Records of the log that are durable.",

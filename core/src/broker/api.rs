@@ -177,6 +177,14 @@ pub struct Status {
     pub recovery: Option<Arc<log::api::Recovered>>,
     /// How many files hold the log.
     pub segments: u32,
+    /// Bytes of messages that are in the log alone.
+    pub undrained: u64,
+    /// How many files of the pool messages may be added to.
+    pub open_files: u64,
+    /// How many files the pool has.
+    pub pool_files: u64,
+    /// How many checkpoints were written since the start.
+    pub checkpoints: u64,
     /// How many topics there are.
     pub topics: u64,
     /// How many producers it remembers.
@@ -244,4 +252,8 @@ pub enum Timer {
     Readers,
     /// Time to look for messages that are too old.
     Retention,
+    /// Messages have been in the log alone for long enough.
+    Flush,
+    /// What failed in the pool may be tried again.
+    Pool,
 }

@@ -194,7 +194,7 @@ impl Broker {
             PartitionDescription {
                 available: partition.available(),
                 bytes: partition.bytes,
-                last_write: partition.spans.back().map(|span| span.written_at),
+                last_write: partition.last_write,
                 committed: consumers.clone().map(|name| (name.clone(), partition.committed(name))).collect(),
                 readers: consumers
                     .filter_map(|name| Some((name.clone(), self.readers.reader_of(at, name)?)))
@@ -215,6 +215,10 @@ impl Broker {
             frontiers: self.frontiers(),
             recovery: self.recovery.clone(),
             segments: self.segments.segments(),
+            undrained: self.pool.undrained(),
+            open_files: self.pool.open() as u64,
+            pool_files: self.catalogue.partitions().map(|(_, of)| of.files.len() as u64).sum(),
+            checkpoints: self.checkpoints.count(),
             topics: self.catalogue.len() as u64,
             producers: self.producers.len() as u64,
             write_sessions: self.writers.len() as u64,
@@ -249,7 +253,20 @@ impl Broker {
         self.calls.changing = None;
         let why = status(UNAVAILABLE, "the broker is shutting down");
         self.ask_readers(clock, |readers, _, wishes| readers.close_all(wishes, &why));
-        self.tell(clock, segments::Input::Close, out);
+        // What was taken in and is not drained is: a start has less to read then. Nothing rests on it.
+        (self.draining, self.pool.ending) = (true, true);
+        self.pool.flush_all();
+        if self.full {
+            self.pool.ending = false;
+        }
+    }
+
+    /// Ends, once everything is drained or cannot be now.
+    pub(super) fn end_when_drained(&mut self, clock: Clock, out: &mut Out) {
+        if self.draining && self.pool.is_over() {
+            (self.draining, self.pool.ending) = (false, false);
+            self.tell(clock, segments::Input::Close, out);
+        }
     }
 
     /// Everything is durable that ever will be: the end.

@@ -1,5 +1,6 @@
 //! How a broker is set up: bounds, spans and their defaults. It decides nothing but whether they are valid.
 
+use super::pool;
 use crate::bounds::{MANY, within};
 use crate::log::segments;
 use crate::{ConfigError, Dur, Path};
@@ -10,6 +11,11 @@ pub struct Config {
     /// How its log is kept. The log's policy must be [`segments::SyncPolicy::PerGroup`]: nothing is answered before it
     /// is durable.
     pub segments: segments::Config,
+    /// How messages are kept that are drained from the log.
+    pub pool: pool::Config,
+    /// After so many bytes of records a checkpoint is written, so that the log before it can be given up; at least 1. It is
+    /// what a start has to read, about twice.
+    pub checkpoint_bytes: u64,
     /// Most topics; at least 1.
     pub topics: u32,
     /// Most partitions of one topic; at least 1.
@@ -53,8 +59,11 @@ impl Config {
         segments.queue_bytes = 128 * MIB;
         segments.group_bytes = 4 << 20;
         segments.reserve_bytes = 0;
+        segments.releases = true;
         Config {
             segments,
+            pool: pool::Config::default(),
+            checkpoint_bytes: 64 * MIB,
             topics: 10_000,
             partitions: 1_000,
             consumers: 1_000,
@@ -78,8 +87,10 @@ impl Config {
     /// The first setting that is out of bounds, with the bounds.
     pub fn validate(&self) -> Result<(), ConfigError> {
         self.segments.validate()?;
+        self.pool.validate(&self.segments.folder)?;
         let message = u64::from(self.message_bytes);
         let least = 2 * message.max(self.record_bytes.into()) + RECORD_OVERHEAD;
+        within("checkpoint_bytes", self.checkpoint_bytes, 1, u64::MAX, "")?;
         within("topics", self.topics.into(), 1, MANY, "")?;
         within("partitions", self.partitions.into(), 1, MANY, "")?;
         within("consumers", self.consumers.into(), 1, MANY, "")?;

@@ -40,6 +40,8 @@ pub(super) enum Then {
     Told(CallId),
     /// A write session, to be told that it is open.
     Open(ConnId),
+    /// The flush in this slot.
+    Drained(u32),
 }
 
 /// A record on its way.
@@ -81,6 +83,11 @@ impl Written {
 }
 
 impl Journal {
+    /// Nothing is known of the records before.
+    pub(super) fn begin(&mut self, first: u64) {
+        self.first = first;
+    }
+
     /// The next record of the log.
     pub(super) fn push(&mut self, at: Location, effect: Effect, then: Then) {
         self.entries.push_back(Entry { at, effect, then });

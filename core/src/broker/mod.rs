@@ -38,11 +38,13 @@
 pub mod api;
 mod calls;
 mod catalogue;
+mod checkpoint;
 mod config;
 #[cfg(feature = "fuzz")]
 pub mod fuzz;
 mod journal;
 pub mod mutants;
+pub mod pool;
 mod producers;
 mod progress;
 mod readers;
@@ -70,24 +72,38 @@ use api::{Message, Request, Response, Timer};
 use bytes::Bytes;
 use calls::Calls;
 use catalogue::{Catalogue, PartitionId, Span, TopicId};
+use checkpoint::Checkpoints;
 use journal::{Effect, Journal, Then};
+use pool::Pool;
 use producers::Producers;
 use readers::{Ask, Readers, Wish};
 use record::Record;
 use tail::Tail;
 use writers::Writers;
 
-/// The interesting places of the broker, its read sessions and its log, as [`crate::Mark`]s.
+const PARTS: &[&[&str]] =
+    &[segments::MARKS, segments::RELEASE_MARKS, OWN_MARKS, readers::MARKS, pool::MARKS, checkpoint::MARKS];
+
+/// How many marks there are.
+const MARK_COUNT: usize = {
+    let (mut count, mut part) = (0, 0);
+    while part < PARTS.len() {
+        count += PARTS[part].len();
+        part += 1;
+    }
+    count
+};
+
+/// The interesting places of the broker, its read sessions, its log and its pool, as [`crate::Mark`]s.
 pub const MARKS: &[&str] = &{
-    let parts = [segments::MARKS, OWN_MARKS, readers::MARKS];
-    let mut all = [""; segments::MARKS.len() + OWN_MARKS.len() + readers::MARKS.len()];
+    let mut all = [""; MARK_COUNT];
     let (mut part, mut n, mut at) = (0, 0, 0);
     while at < all.len() {
-        if n == parts[part].len() {
+        if n == PARTS[part].len() {
             (part, n) = (part + 1, 0);
             continue;
         }
-        all[at] = parts[part][n];
+        all[at] = PARTS[part][n];
         (n, at) = (n + 1, at + 1);
     }
     all
@@ -123,6 +139,8 @@ pub struct Broker {
     /// Records that wait for room in the log; before any messages.
     owed: VecDeque<Owed>,
     tail: Tail,
+    pool: Pool,
+    checkpoints: Checkpoints,
     writers: Writers,
     readers: Readers,
     calls: Calls,
@@ -142,6 +160,8 @@ pub struct Broker {
     said: VecDeque<segments::Action>,
     /// When the readers' timer is due.
     alarm: Option<Mono>,
+    /// The log is to be closed once everything is drained.
+    draining: bool,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -180,6 +200,8 @@ impl Broker {
             journal: Journal::default(),
             owed: VecDeque::new(),
             tail: Tail::default(),
+            pool: Pool::default(),
+            checkpoints: Checkpoints::default(),
             writers: Writers::default(),
             readers: Readers::default(),
             calls: Calls::default(),
@@ -191,6 +213,7 @@ impl Broker {
             wishes: VecDeque::new(),
             said: VecDeque::new(),
             alarm: None,
+            draining: false,
         })
     }
 
@@ -229,17 +252,21 @@ impl Broker {
 
     /// Appends what waits, as far as there is room: first what sessions and callers wait for, then messages.
     fn pump(&mut self, clock: Clock, out: &mut Out) {
-        if self.stage != Stage::Ready {
+        let ready = self.stage == Stage::Ready;
+        if !(ready || self.draining) || ready && !self.checkpoint(clock, out) {
             return;
         }
         while let Some(owed) = self.owed.front() {
-            if self.segments.admits(1, owed.bytes.len() as u64).is_err() {
+            if let Err(refused) = self.segments.admits(1, owed.bytes.len() as u64) {
+                self.pool.ending &= refused == segments::Refused::Overloaded;
                 return;
             }
             let Some(Owed { bytes, effect, then }) = self.owed.pop_front() else { return };
             self.append(clock, bytes, effect, then, out);
         }
-        self.pump_writers(clock, out);
+        if ready {
+            self.pump_writers(clock, out);
+        }
         // Messages that were all known leave nothing behind in the log whose end could be waited for.
         self.acknowledge(self.journal.settled(), out);
     }
@@ -247,6 +274,7 @@ impl Broker {
     /// Appends a record that the log admits.
     fn append(&mut self, clock: Clock, bytes: Bytes, effect: Effect, then: Then, out: &mut Out) {
         self.journal.push(Location::default(), effect, then);
+        self.checkpoints.appended(bytes.len());
         self.tell(clock, segments::Input::Append { records: alloc::vec![bytes] }, out);
     }
 
@@ -279,6 +307,7 @@ impl Broker {
             Wish::Send(conn, said) => out.push(Action::Write(conn, Message::ReadReply(said))),
             Wish::Close(conn) => self.hang_up(conn, out),
             Wish::Fetch { token, at, span } => self.fetch(clock, token, at, span, out),
+            Wish::Load { at, offset } => self.load(at, offset, out),
             Wish::Commit { partition, consumer, offset } => {
                 self.owe(Record::Commit { partition, offset, consumer }, Then::Nothing);
             }
@@ -364,7 +393,9 @@ impl Broker {
                 }
             } else {
                 self.pump(clock, out);
-                if self.said.is_empty() && self.wishes.is_empty() {
+                self.work(clock, out);
+                self.end_when_drained(clock, out);
+                if self.said.is_empty() && self.wishes.is_empty() && self.shown.is_empty() {
                     return;
                 }
             }
@@ -386,6 +417,7 @@ impl Machine for Broker {
                 self.stage = Stage::Recovering;
                 self.tell(clock, segments::Input::Boot, out);
             }
+            Input::Disk(id, result) if id.0 >= segments::OP_IDS => self.pool_disk(clock, id, result, out),
             Input::Disk(id, result) => self.tell(clock, segments::Input::Disk(id, result), out),
             Input::Timer(Timer::Segments(timer)) => self.tell(clock, segments::Input::Timer(timer), out),
             Input::Timer(Timer::Readers) => {
@@ -397,8 +429,11 @@ impl Machine for Broker {
             Input::Timer(Timer::Retention) => {
                 if self.stage == Stage::Ready {
                     self.retain(out);
+                    self.cut_log(clock, out);
                 }
             }
+            Input::Timer(Timer::Flush) => self.flush_timer(clock, out),
+            Input::Timer(Timer::Pool) => self.pool_timer(out),
             Input::Call(call, request) => self.call(clock, call, request, out),
             Input::Accepted(conn) => {
                 self.connections.insert(conn);

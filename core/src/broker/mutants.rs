@@ -22,6 +22,16 @@ crate::mutants! {
         PartitionSessionsReused => "partition-sessions-are-new",
         /// BUGS-C11, reading: a commit of some messages of a record commits them all.
         PartOfRecordCommitsAll => "commits-are-asked-for",
+        /// BUGS-S6, draining: messages count as drained when they are written to a file, before its sync.
+        DrainedBeforeSync => "acked-is-stored",
+        /// BUGS-S3: what was written to a partition while it was flushed is taken for flushed.
+        DrainedAhead => "acked-is-stored",
+        /// PEERS-S1, PEERS-S13, class: the log is cut before what stands there is drained.
+        LogCutBeforeDrained => "acked-is-stored",
+        /// Checkpoints, class: one says nothing of what producers have stored.
+        CheckpointForgetsNumbers => "stored-once",
+        /// Checkpoints, class: one says nothing of commits.
+        CheckpointForgetsCommits => "commits-last",
         /// BUGS-B18: a reader that was too slow to give a partition up goes on reading and committing.
         StaleSessionGoesOn => "one-reader",
     }

@@ -26,6 +26,13 @@ pub(super) struct Producer {
     pub(super) session: Option<ConnId>,
 }
 
+impl Producer {
+    /// The sequence of its latest record.
+    pub(super) fn latest(&self) -> u64 {
+        self.latest
+    }
+}
+
 /// All producers.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub(super) struct Producers {
@@ -43,6 +50,12 @@ impl Producers {
 
     pub(super) fn get_mut(&mut self, topic: TopicId, id: &Arc<str>) -> Option<&mut Producer> {
         self.all.get_mut(&(topic, id.clone()))
+    }
+
+    /// The producers of a topic, by name.
+    pub(super) fn of(&self, topic: TopicId) -> impl Iterator<Item = (&Arc<str>, &Producer)> {
+        let all = self.all.range((topic, Arc::from(""))..);
+        all.take_while(move |((of, _), _)| *of == topic).map(|((_, name), producer)| (name, producer))
     }
 
     /// The producer has this epoch, in this partition, at this record of the log.

@@ -4,16 +4,19 @@
 use super::catalogue::{PartitionId, Span, TopicId};
 use super::journal::{Effect, Entry, Then};
 use super::mutants::mutant;
+use super::pool::TOKENS;
 use super::readers::Fetched;
-use super::record::Record;
+use super::record::{Part, Record};
 use super::{Broker, Out, Stage, Timer, mark};
 use crate::log::api::{Damage, Recovered};
 use crate::log::segments::{self, FetchError, Location, Opened};
+use crate::reader::wire::Range;
 use crate::{Action, Clock, Window};
 use alloc::{
     format,
     string::{String, ToString},
     sync::Arc,
+    vec::Vec,
 };
 use bytes::Bytes;
 
@@ -26,7 +29,8 @@ impl Broker {
         }
         match said {
             Said::Starts { first } => {
-                self.damaged(Location::default(), format!("the log begins at record {first}"));
+                self.journal.begin(first);
+                self.checkpoints.begins_late();
             }
             Said::Replayed { sequence, at, body, .. } => self.replayed(sequence, at, &body),
             // Segments are sealed without an index: recovery reads every record.
@@ -54,6 +58,7 @@ impl Broker {
                 self.acknowledge(upto, out);
             }
             Said::Unknown { from, upto, .. } => {
+                self.pool.ending = false;
                 // Sessions wait on: whoever waits for one has a clock of its own.
                 for call in self.journal.give_up(from, upto) {
                     self.unsure(call, out);
@@ -66,8 +71,15 @@ impl Broker {
             Said::Sealing { segment, .. } => {
                 self.tell(clock, segments::Input::Footer { segment, body: Bytes::new() }, out);
             }
-            Said::Full => self.full = true,
+            Said::Full => {
+                self.full = true;
+                self.pool.ending = false;
+            }
             Said::Space => self.full = false,
+            Said::Fetched { token, result } if token >= TOKENS => {
+                // Slots are few.
+                self.flush_fetched(clock, (token - TOKENS) as u32, result, out);
+            }
             Said::Fetched { token, result } => self.fetched(clock, token, result),
             Said::Closed(result) => self.closed(result, out),
             Said::Sealed { .. }
@@ -99,6 +111,11 @@ impl Broker {
         }
         while let Some((sequence, entry)) = self.journal.settle(opened.next) {
             let at = entry.at;
+            match self.replay_part(sequence, at.len, &entry.effect, out) {
+                Ok(false) => {}
+                Ok(true) => continue,
+                Err(what) => return self.damaged(at, what),
+            }
             if !mutant!(NumbersNotRecovered) {
                 entry.effect.known(self, sequence);
             }
@@ -107,8 +124,31 @@ impl Broker {
                 return self.damaged(at, what);
             }
         }
+        if let Err(what) = self.replay_over().and_then(|()| self.all_there()) {
+            let file = self.config.pool.folder.to_string();
+            self.stage = Stage::Damaged(Damage { file, offset: 0, what });
+            return;
+        }
         self.recovery = Some(Arc::new(Recovered { events: opened.next, ..opened.report }));
+        self.open_pool(opened.store_id, out);
+    }
+
+    /// Whether every message that is not given up is in the log or in the pool.
+    fn all_there(&self) -> Result<(), String> {
+        for (partition, of) in self.catalogue.partitions() {
+            if let Some(Range { start, end }) = of.missing() {
+                let PartitionId { topic, number } = partition;
+                let path = self.catalogue.topic(topic).map_or("", |topic| &topic.path);
+                return Err(format!("messages {start} to {end} of partition {number} of {path} are missing"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Recovery is over.
+    pub(super) fn begin_service(&mut self, out: &mut Out) {
         self.stage = Stage::Ready;
+        self.arm_flush(out);
         out.push(Action::Arm(Timer::Retention, Window::exactly(self.config.retention_interval)));
     }
 
@@ -124,6 +164,10 @@ impl Broker {
                 Then::Answer(call) => self.changed(clock, call, out),
                 Then::Told(call) => self.change_over(clock, call, out),
                 Then::Open(conn) => self.greet(conn, out),
+                Then::Drained(slot) => {
+                    self.flushed(slot, out);
+                    self.cut_log(clock, out);
+                }
                 Then::Nothing => {}
             }
         }
@@ -142,19 +186,21 @@ impl Broker {
                 let (first, count, written_at) = (written.offset, written.count, written.written_at);
                 partition.show(Span { first, count, sequence, at: entry.at, written_at });
             }
-            Effect::Other(record) => self.apply_record(sequence, record),
+            Effect::Other(record) => self.apply_record(sequence, record)?,
         }
         Ok(())
     }
 
-    fn apply_record(&mut self, sequence: u64, record: &Record) {
+    fn apply_record(&mut self, sequence: u64, record: &Record) -> Result<(), String> {
         match record {
             Record::Create { path, created_at, settings } => {
                 self.catalogue.create(TopicId(sequence), path.clone(), settings.clone(), *created_at);
             }
             Record::Alter { topic, settings } => self.catalogue.alter(*topic, settings.clone()),
             Record::Drop { topic } => {
+                let gone = self.catalogue.files_of(*topic);
                 self.catalogue.remove(*topic);
+                gone.iter().for_each(|(partition, files)| self.discard_partition(*partition, files));
                 self.producers.drop_topic(*topic);
                 self.dropping.remove(topic);
             }
@@ -166,18 +212,33 @@ impl Broker {
             }
             Record::Trim { partition, offset } => {
                 self.trimming.remove(partition);
-                if let Some(partition) = self.catalogue.partition_mut(*partition) {
-                    partition.trim(*offset);
+                if let Some(of) = self.catalogue.partition_mut(*partition) {
+                    let files = of.files.iter().take_while(|file| file.end <= *offset);
+                    let gone: Vec<(u64, u64)> = files.map(|file| (file.number, file.first)).collect();
+                    of.trim(*offset);
+                    gone.into_iter().for_each(|(number, first)| self.discard(*partition, number, first));
+                    self.recount(*partition);
                 }
             }
-            Record::Session { .. } | Record::Messages { .. } => {}
+            Record::Drained { partition, file } => {
+                if let Some(of) = self.catalogue.partition_mut(*partition) {
+                    of.drain(*file, |first| self.tail.get(*partition, first).is_some())?;
+                    self.recount(*partition);
+                }
+            }
+            Record::Session { .. } | Record::Messages { .. } | Record::Part(_) => {}
         }
+        Ok(())
     }
 
     /// Readers hear of what has changed.
     fn applied(&mut self, clock: Clock, entry: &Entry, out: &mut Out) {
         match &entry.effect {
-            Effect::Messages(written) => self.shown.push(written.partition),
+            Effect::Messages(written) => {
+                self.shown.push(written.partition);
+                self.undrained(written.partition, entry.at.len.into(), out);
+            }
+            Effect::Other(Record::Part(Part::End)) => self.checkpoint_complete(clock, out),
             Effect::Other(Record::Alter { topic, .. } | Record::Drop { topic }) => {
                 self.ask_readers(clock, |readers, ask, wishes| readers.topic_changed(ask, *topic, wishes));
             }
@@ -195,7 +256,13 @@ impl Broker {
                 mark(out, "messages given up");
                 self.shown.push(*partition);
             }
-            Effect::Other(Record::Create { .. } | Record::Session { .. } | Record::Messages { .. }) => {}
+            Effect::Other(
+                Record::Create { .. }
+                | Record::Session { .. }
+                | Record::Messages { .. }
+                | Record::Drained { .. }
+                | Record::Part(_),
+            ) => {}
         }
     }
 
@@ -212,8 +279,8 @@ impl Broker {
                 _ => Fetched::Failed,
             },
             // Asked again where it stands now: at the same place it would be asked for without end.
-            Err(FetchError::Moved)
-                if self.catalogue.partition(partition).and_then(|of| of.span(span.first)) != Some(&span) =>
+            Err(FetchError::Moved | FetchError::Released)
+                if self.catalogue.partition(partition).and_then(|of| of.span(span.first)) != Some(span) =>
             {
                 Fetched::Moved
             }
@@ -224,8 +291,13 @@ impl Broker {
 
     /// Reads messages for the readers: from memory, or from the log.
     pub(super) fn fetch(&mut self, clock: Clock, token: u64, at: PartitionId, span: Span, out: &mut Out) {
-        if let Some(batch) = self.tail.get(span.sequence) {
-            let fetched = Fetched::Batch(batch.clone());
+        let of = self.catalogue.partition(at);
+        let memory = self.tail.get(at, span.first);
+        let drained = of.is_some_and(|of| span.first < of.drained);
+        let stored = of.and_then(|of| of.record(span.first)).filter(|(stored, _)| stored.first == span.first);
+        let batch = memory.or(stored.map(|(_, batch)| batch)).cloned();
+        if batch.is_some() || drained {
+            let fetched = batch.map_or(Fetched::Moved, Fetched::Batch);
             return self
                 .ask_readers(clock, |readers, ask, wishes| readers.fetched(ask, token, fetched, wishes));
         }
@@ -235,8 +307,7 @@ impl Broker {
     }
 
     pub(super) fn damaged(&mut self, at: Location, what: String) {
-        let file = self.config.segments.folder.to_string();
-        let what = format!("segment {}: {what}", at.segment);
+        let file = self.segments.path(at.segment).to_string();
         self.stage = Stage::Damaged(Damage { file, offset: at.offset, what });
     }
 }

@@ -15,15 +15,19 @@
 //! | 4 | messages | topic, partition, offset, time, codec `uint`, producer `str`, pairs of `str` about the session, messages |
 //! | 5 | commit | topic, partition, offset `uint`, consumer `str` |
 //! | 6 | messages given up | topic, partition, offset `uint` |
+//! | 7 | messages drained | topic, partition `uint`, file |
+//! | 8 to 14 | part of a checkpoint | see [`parts`] |
 //!
 //! A topic is named by the sequence of the record that made it. Settings are an array of six: partitions `uint`,
 //! retention in nanoseconds and in bytes (`uint` or `nil`), codecs (array of `uint`), pairs, consumers; a consumer is an
 //! array of five: name `str`, importance 0 or 1, time `uint` or `nil`, codecs, pairs. Pairs are an array of names and
 //! values by turns. A message is an array of five: number, time, size before encoding `uint`, pairs of `str` and `bin`,
-//! payload `bin`. Times are nanoseconds since the Unix epoch. A codec's number is taken as unsigned.
+//! payload `bin`. Times are nanoseconds since the Unix epoch. A codec's number is taken as unsigned. A file is an array of
+//! seven `uint`: its number, where in it the messages begin and end, the first offset and the one after the last, bytes of
+//! the records, and the time of the latest.
 
 use super::api::{Consumer, Settings};
-use super::catalogue::{PartitionId, TopicId};
+use super::catalogue::{File, PartitionId, TopicId};
 use crate::pack::{BadRecord, Reader, put_array, put_bin, put_nil, put_text, put_uint};
 use crate::reader::wire::Batch;
 use crate::writer::wire::{Codec, Numbered, Payload};
@@ -49,6 +53,10 @@ pub(super) enum Record {
     Commit { partition: PartitionId, offset: u64, consumer: Arc<str> },
     /// Everything below an offset was given up.
     Trim { partition: PartitionId, offset: u64 },
+    /// Messages are in a file of the pool, durably.
+    Drained { partition: PartitionId, file: File },
+    /// Part of a checkpoint.
+    Part(Part),
 }
 
 const CREATE: u64 = 0;
@@ -58,9 +66,14 @@ const SESSION: u64 = 3;
 const MESSAGES: u64 = 4;
 const COMMIT: u64 = 5;
 const TRIM: u64 = 6;
+const DRAINED: u64 = 7;
 
 /// What a message takes in a record besides its payload and metadata, at most.
 pub(super) const MESSAGE_BYTES: usize = 48;
+
+mod parts;
+
+pub(super) use parts::{Known, Part};
 
 impl Record {
     /// The bytes.
@@ -101,6 +114,12 @@ impl Record {
                 put_partition(out, *partition);
                 put_uint(out, *offset);
             }
+            Record::Drained { partition, file } => {
+                begin(out, DRAINED, 3);
+                put_partition(out, *partition);
+                put_file(out, file);
+            }
+            Record::Part(part) => part.put(out),
         }
         Bytes::from(bytes.into_vec())
     }
@@ -130,7 +149,8 @@ impl Record {
                 consumer: text(&mut from)?,
             },
             (TRIM, 4) => Record::Trim { partition: partition(&mut from)?, offset: from.uint("an offset")? },
-            _ => return Err(from.expected("a record of a known kind")),
+            (DRAINED, 4) => Record::Drained { partition: partition(&mut from)?, file: file(&mut from)? },
+            (kind, arity) => Record::Part(Part::read(&mut from, kind, arity)?),
         };
         from.end()?;
         Ok(record)
@@ -205,6 +225,12 @@ fn put_settings(out: &mut ByteBuf, settings: &Settings) {
         put_codecs(out, codecs);
         put_pairs(out, attributes.iter());
     }
+}
+
+fn put_file(out: &mut ByteBuf, file: &File) {
+    let File { number, from, to, first, end, bytes, newest } = *file;
+    put_array(out, 7);
+    [number, from, to, first, end, bytes, newest.0].into_iter().for_each(|value| put_uint(out, value));
 }
 
 fn put_batch(out: &mut ByteBuf, batch: &Batch) {
@@ -282,6 +308,19 @@ fn pairs<'a, K, V>(
 
 fn exactly(from: &mut Reader<'_>, len: u32, what: &'static str) -> Result<(), BadRecord> {
     if from.array()? == len { Ok(()) } else { Err(from.expected(what)) }
+}
+
+fn file(from: &mut Reader<'_>) -> Result<File, BadRecord> {
+    exactly(from, 7, "a file: an array of 7")?;
+    Ok(File {
+        number: from.uint("a file's number")?,
+        from: from.uint("where messages begin")?,
+        to: from.uint("where messages end")?,
+        first: from.uint("an offset")?,
+        end: from.uint("an offset")?,
+        bytes: from.uint("a size")?,
+        newest: Wall(from.uint("a time")?),
+    })
 }
 
 fn codec(from: &mut Reader<'_>) -> Result<Codec, BadRecord> {

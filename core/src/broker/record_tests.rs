@@ -68,6 +68,53 @@ prop_compose! {
     }
 }
 
+fn file() -> impl Strategy<Value = File> {
+    prop::array::uniform7(any::<u64>()).prop_map(|[number, from, to, first, end, bytes, newest]| File {
+        number,
+        from,
+        to,
+        first,
+        end,
+        bytes,
+        newest: Wall(newest),
+    })
+}
+
+prop_compose! {
+    fn known()(
+        name in text(),
+        partition in any::<u32>(),
+        [epoch, stored, latest] in prop::array::uniform3(any::<u64>()),
+    ) -> Known {
+        Known { name, partition, epoch, stored, latest }
+    }
+}
+
+fn part() -> impl Strategy<Value = Part> {
+    prop_oneof![
+        Just(Part::Begin),
+        Just(Part::End),
+        (any::<u64>(), text(), any::<u64>(), settings()).prop_map(|(topic, path, at, settings)| {
+            Part::Topic { topic: TopicId(topic), path, created_at: Wall(at), settings }
+        }),
+        (partition(), prop::array::uniform3(any::<u64>()), any::<Option<u64>>()).prop_map(
+            |(partition, [start, end, drained], last_write)| Part::Partition {
+                partition,
+                start,
+                end,
+                drained,
+                last_write: last_write.map(Wall),
+            }
+        ),
+        (partition(), prop::collection::vec(file(), 0..4))
+            .prop_map(|(partition, files)| Part::Files { partition, files }),
+        (partition(), prop::collection::vec((text(), any::<u64>()), 0..4))
+            .prop_map(|(partition, commits)| Part::Commits { partition, commits }),
+        (any::<u64>(), prop::collection::vec(known(), 0..4))
+            .prop_map(|(topic, producers)| Part::Producers { topic: TopicId(topic), producers }),
+    ]
+}
+
 fn record() -> impl Strategy<Value = Record> {
     prop_oneof![
         (text(), any::<u64>(), settings()).prop_map(|(path, at, settings)| Record::Create {
@@ -78,6 +125,8 @@ fn record() -> impl Strategy<Value = Record> {
         (any::<u64>(), settings())
             .prop_map(|(topic, settings)| Record::Alter { topic: TopicId(topic), settings }),
         any::<u64>().prop_map(|topic| Record::Drop { topic: TopicId(topic) }),
+        (partition(), file()).prop_map(|(partition, file)| Record::Drained { partition, file }),
+        part().prop_map(Record::Part),
         (partition(), any::<u64>(), text()).prop_map(|(partition, epoch, producer)| Record::Session {
             partition,
             epoch,

@@ -2,6 +2,9 @@
 //! a message is too old when the partition's latest is younger by more than the retention. So a clock that jumps ahead
 //! gives nothing up by itself, and a partition to which nobody writes keeps what it has.
 //!
+//! What is in the pool is given up file by file: a file is too old when all of it is, and one too many when those after it
+//! are enough.
+//!
 //! The decision is a record of the log: readers, offsets and recovery follow that, not the clock.
 
 use super::api::Settings;
@@ -33,20 +36,25 @@ impl Broker {
 
 /// The first offset that is kept.
 fn keep_from(settings: &Settings, partition: &Partition) -> u64 {
-    let Some(latest) = partition.spans.iter().map(|span| span.written_at).max() else {
+    let files = partition.files.iter().map(|file| (file.newest, file.bytes, file.end, file.bytes));
+    let recent = partition.undrained();
+    let recent = recent.map(|span| (span.written_at, u64::from(span.at.len), span.end(), 1));
+    let all = files.chain(recent);
+    let Some(latest) = all.clone().map(|(written_at, ..)| written_at).max() else {
         return partition.start;
     };
     let mut bytes = partition.bytes;
     let mut from = partition.start;
-    for span in &partition.spans {
-        let age = latest.0.saturating_sub(span.written_at.0);
+    // A file goes only if what follows is enough; of records, the one that makes it too much goes as well.
+    for (written_at, len, end, spare) in all {
+        let age = latest.0.saturating_sub(written_at.0);
         let old = settings.retention.is_some_and(|most| age > most.0);
-        let large = settings.retention_bytes.is_some_and(|most| bytes > most);
+        let large = settings.retention_bytes.is_some_and(|most| bytes >= most.saturating_add(spare));
         if !(old || large) {
             break;
         }
-        bytes -= u64::from(span.at.len);
-        from = span.end();
+        bytes -= len;
+        from = end;
     }
     let waited_for = settings.consumers.iter().filter(|(_, consumer)| consumer.important);
     let committed = waited_for.map(|(name, _)| partition.committed(name)).min().unwrap_or(u64::MAX);

@@ -1,33 +1,51 @@
 //! The messages that were written last, in memory, so that readers who keep up cause no reads of the disk. A hint: what is
 //! not here is read from the log. Bounded by bytes.
 
+use super::catalogue::PartitionId;
 use super::record;
 use crate::reader::wire::Batch;
-use alloc::{collections::VecDeque, sync::Arc};
+use alloc::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+};
 
-/// Records of messages by rising sequence.
+/// A record of messages: whose they are, and the offset of the first.
+type Name = (PartitionId, u64);
+
+/// Records of messages.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub(super) struct Tail {
-    records: VecDeque<(u64, Arc<Batch>)>,
+    records: BTreeMap<Name, Arc<Batch>>,
+    /// Their names, the oldest first.
+    order: VecDeque<Name>,
     bytes: u64,
 }
 
 impl Tail {
-    /// Takes a record in, and lets the oldest go where there is no room.
-    pub(super) fn push(&mut self, sequence: u64, batch: Arc<Batch>, room: u64) {
+    /// Takes a record in, and lets the oldest go where there is no room. Gives whose went.
+    pub(super) fn push(
+        &mut self,
+        partition: PartitionId,
+        batch: Arc<Batch>,
+        room: u64,
+    ) -> BTreeSet<PartitionId> {
         self.bytes += cost(&batch);
-        self.records.push_back((sequence, batch));
+        let name = (partition, batch.offset);
+        self.order.push_back(name);
+        self.records.insert(name, batch);
+        let mut gone = BTreeSet::new();
         while self.bytes > room
-            && let Some((_, oldest)) = self.records.pop_front()
+            && let Some(oldest) = self.order.pop_front()
         {
-            self.bytes -= cost(&oldest);
+            gone.insert(oldest.0);
+            self.bytes -= self.records.remove(&oldest).map_or(0, |batch| cost(&batch));
         }
+        gone
     }
 
-    /// The messages of a record.
-    pub(super) fn get(&self, sequence: u64) -> Option<&Arc<Batch>> {
-        let index = self.records.binary_search_by_key(&sequence, |(sequence, _)| *sequence).ok()?;
-        self.records.get(index).map(|(_, batch)| batch)
+    /// The record of a partition that begins at this offset.
+    pub(super) fn get(&self, partition: PartitionId, first: u64) -> Option<&Arc<Batch>> {
+        self.records.get(&(partition, first))
     }
 }
 
@@ -64,15 +82,17 @@ mod tests {
             })
         };
         let mut tail = Tail::default();
+        let one = PartitionId::default();
         for n in 0..10 {
-            tail.push(2 * n, batch(n), 4000);
+            assert_eq!(tail.push(one, batch(2 * n), 4000).contains(&one), n >= 3);
         }
         assert!(tail.bytes <= 4000, "{}", tail.bytes);
         assert_eq!(tail.records.len(), 3);
-        assert_eq!(tail.get(12), None);
-        assert_eq!(tail.get(14).unwrap().offset, 7);
-        assert_eq!(tail.get(15), None);
-        tail.push(20, batch(10), 0);
-        assert_eq!((tail.bytes, tail.records.len()), (0, 0));
+        assert_eq!(tail.get(one, 12), None);
+        assert_eq!(tail.get(one, 14).unwrap().offset, 14);
+        assert_eq!(tail.get(one, 15), None);
+        assert_eq!(tail.get(PartitionId { number: 1, ..one }, 14), None);
+        tail.push(one, batch(20), 0);
+        assert_eq!((tail.bytes, tail.records.len(), tail.order.len()), (0, 0, 0));
     }
 }

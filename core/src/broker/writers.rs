@@ -283,6 +283,9 @@ impl Broker {
 
     /// Lets the sessions that have something take turns while the log has room.
     pub(super) fn pump_writers(&mut self, clock: Clock, out: &mut Out) {
+        if self.pool.undrained() > self.config.pool.backlog_bytes && !self.writers.turns.is_empty() {
+            return mark(out, "writers wait for the pool");
+        }
         while let Some(conn) = self.writers.turns.front().copied() {
             let Some(session) = self.writers.sessions.get(&conn) else {
                 self.writers.turns.pop_front();
@@ -360,7 +363,7 @@ impl Broker {
             let written_at = clock.wall;
             let batch = Batch { offset, producer_id, session_meta, codec, written_at, messages: new };
             let batch = Arc::new(batch);
-            self.tail.push(self.journal.end(), batch.clone(), self.config.tail_bytes);
+            self.remember(partition, batch.clone());
             let effect = Effect::Messages(Written::of(partition, &batch));
             self.append(clock, record::messages(partition, &batch), effect, Then::Nothing, out);
             if let Some(partition) = self.catalogue.partition_mut(partition) {
@@ -368,6 +371,15 @@ impl Broker {
             }
         }
         self.writers.acks.push_back((self.journal.end(), conn, acks));
+    }
+
+    /// Keeps a record in memory for readers. Those that make way for it are read from the pool from now on if they are there.
+    fn remember(&mut self, partition: PartitionId, batch: Arc<Batch>) {
+        for gone in self.tail.push(partition, batch, self.config.tail_bytes) {
+            if let Some(of) = self.catalogue.partition_mut(gone) {
+                of.forget_drained(|first| self.tail.get(gone, first).is_some());
+            }
+        }
     }
 
     /// Sends the acknowledgements for which everything below `durable` is enough. Those of one session travel together.

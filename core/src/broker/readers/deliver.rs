@@ -1,12 +1,12 @@
 //! From records to readers: which record is fetched next and for whom, and how what comes is cut to what a reader has
 //! asked for. It decides whose turn it is; it never decides who has a partition.
 
-use super::super::catalogue::PartitionId;
+use super::super::catalogue::{PartitionId, Place};
 use super::super::status::{UNAVAILABLE, status};
 use super::session::Asked;
 use super::{Ask, Fetched, MESSAGE_COST, Out, Reader, Readers, Wish};
 use crate::ConnId;
-use crate::reader::wire::{Batch, FromServer, PartitionData};
+use crate::reader::wire::{Batch, FromServer, PartitionData, Range};
 use crate::writer::wire::Numbered;
 use alloc::{
     collections::{BTreeMap, VecDeque},
@@ -14,7 +14,7 @@ use alloc::{
     vec::Vec,
 };
 
-/// A record: whose messages it holds, and its sequence.
+/// A record: whose messages it holds, and the offset of the first.
 type RecordId = (PartitionId, u64);
 
 /// Records that are being fetched.
@@ -109,16 +109,24 @@ impl Readers {
         };
         let Some(partition) = ask.catalogue.partition(part.at) else { return };
         let first = part.next().max(partition.start);
-        let Some(span) = partition.span(first) else {
-            session.ready.remove(&id);
-            return;
+        let span = match partition.place(first) {
+            Some(Place::Here(span)) => span,
+            // It is woken when that has been read.
+            Some(Place::Stored) => {
+                session.ready.remove(&id);
+                return out.push(Wish::Load { at: part.at, offset: first });
+            }
+            None => {
+                session.ready.remove(&id);
+                return;
+            }
         };
         if first > part.next() {
             out.push(Wish::Mark("a reader goes on behind what was given up"));
         }
-        let record = (part.at, span.sequence);
-        let (sequence, end, bytes) = (span.sequence, span.end(), span.at.len.into());
-        let mut asked = Asked { token: 0, sequence, first, end, bytes, batch: None };
+        let record = (part.at, span.first);
+        let (end, bytes) = (span.end(), span.at.len.into());
+        let mut asked = Asked { token: 0, record: span.first, first, end, bytes, batch: None };
         session.planned += asked.bytes;
         if asked.end >= partition.end {
             session.ready.remove(&id);
@@ -139,7 +147,7 @@ impl Readers {
                 let token = self.fetches.last;
                 self.fetches.wanted.insert(record, token);
                 self.fetches.outstanding.insert(token, Fetch { record, readers: Vec::new() });
-                out.push(Wish::Fetch { token, at: part.at, span: *span });
+                out.push(Wish::Fetch { token, at: part.at, span });
                 token
             }
         };
@@ -176,6 +184,17 @@ impl Readers {
         }
     }
 
+    /// What stands in a file of the pool cannot be read now.
+    pub(super) fn cannot_read(&mut self, at: PartitionId, range: Range, out: &mut Out) {
+        for reader in self.watchers(at) {
+            let (conn, id) = reader;
+            let part = self.sessions.get(&conn).and_then(|session| session.parts.get(&id));
+            if part.is_some_and(|part| part.reads() && (range.start..range.end).contains(&part.next())) {
+                self.fail(conn, status(UNAVAILABLE, "messages cannot be read now"), out);
+            }
+        }
+    }
+
     /// Gives up what was asked for a partition session, from the index on.
     pub(super) fn forget_asked(&mut self, reader: Reader, index: usize) {
         let (conn, id) = reader;
@@ -203,11 +222,19 @@ impl Readers {
             let Some(part) = session.parts.get_mut(&id) else { return };
             let Some(asked) = part.asked.front() else { break };
             let Some(batch) = asked.batch.clone() else { break };
-            let (sequence, end, bytes) = (asked.sequence, asked.end, asked.bytes);
+            let (record, end, bytes) = (asked.record, asked.end, asked.bytes);
             let first = part.position.max(asked.first);
             if batch.offset > first || batch.offset.saturating_add(batch.messages.len() as u64) < end {
                 return self.fail(conn, status(UNAVAILABLE, "messages are not where they should be"), out);
             }
+            if part.young.is_some_and(|young| batch.written_at < young) {
+                part.first = part.first.max(end);
+                part.move_to(end);
+                session.planned -= bytes;
+                part.asked.pop_front();
+                continue;
+            }
+            part.young = None;
             // Both ends are within the batch.
             let rest = &batch.messages[(first - batch.offset) as usize..(end - batch.offset) as usize];
             let mut messages = Vec::new();
@@ -244,7 +271,7 @@ impl Readers {
                 self.send_load(ask, conn, out);
             } else {
                 out.push(Wish::Mark("a reader has used up its credit"));
-                let record = (part.at, sequence);
+                let record = (part.at, record);
                 self.fetches.keep(record, batch, ask.config.fetches as usize);
                 self.forget_asked(reader, 0);
                 if let Some(session) = self.sessions.get_mut(&conn) {

@@ -38,7 +38,7 @@ mod sessions;
 mod tests;
 use super::catalogue::{Catalogue, PartitionId, Span, TopicId};
 use super::config::Config;
-use crate::reader::wire::{Batch, FromClient, FromServer, PartitionSessionId};
+use crate::reader::wire::{Batch, FromClient, FromServer, PartitionSessionId, Range};
 use crate::writer::wire::Status;
 use crate::{Clock, ConnId, Mono};
 use alloc::{
@@ -83,6 +83,14 @@ pub(super) enum Wish {
         at: PartitionId,
         /// Where it stands.
         span: Span,
+    },
+    /// A file of the pool is to be read: the one that holds this offset. Answered by [`Readers::shown`] when its records are
+    /// at hand or it is gone, or by [`Readers::unreadable`].
+    Load {
+        /// The partition.
+        at: PartitionId,
+        /// The offset.
+        offset: u64,
     },
     /// A commit is to be made durable. Answered by [`Readers::committed`], or not at all if the topic or the consumer
     /// ends. There is one at a time for a partition and a consumer.
@@ -204,6 +212,12 @@ impl Readers {
     /// A fetch is answered.
     pub(super) fn fetched(&mut self, ask: Ask<'_>, token: u64, result: Fetched, out: &mut Out) {
         self.take(ask, token, &result, out);
+        self.settle(ask, out);
+    }
+
+    /// These offsets of a partition cannot be read now: answers [`Wish::Load`].
+    pub(super) fn unreadable(&mut self, ask: Ask<'_>, partition: PartitionId, range: Range, out: &mut Out) {
+        self.cannot_read(partition, range, out);
         self.settle(ask, out);
     }
 

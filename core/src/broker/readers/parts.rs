@@ -74,7 +74,10 @@ impl Readers {
                 return Err(bad("a read offset behind the end of the partition"));
             }
             Some(read) if read < commit => return Err(bad("a read offset before the commit offset")),
-            Some(read) => part.move_to(read),
+            Some(read) => {
+                part.move_to(read);
+                part.young = None;
+            }
             None => part.move_to(part.position.max(commit)),
         }
         part.started = true;

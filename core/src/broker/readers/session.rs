@@ -58,6 +58,8 @@ pub(super) struct Part {
     pub(super) offered: u64,
     /// Where it begins by the broker's own choice.
     pub(super) first: u64,
+    /// Records that were written before are passed over, up to the first that was not.
+    pub(super) young: Option<Wall>,
     /// The reader is ready for it.
     pub(super) started: bool,
     /// It has to be given up until then.
@@ -78,7 +80,8 @@ pub(super) struct Part {
 pub(super) struct Asked {
     /// 0: it was at hand.
     pub(super) token: u64,
-    pub(super) sequence: u64,
+    /// The offset of its first message.
+    pub(super) record: u64,
     /// The first offset of it that is wanted.
     pub(super) first: u64,
     /// The offset after its last message.
@@ -119,23 +122,38 @@ impl Session {
 
 impl Want {
     /// Where a partition begins for this session: behind what is committed, gone, or older than anybody wants.
-    pub(super) fn first(&self, clock: Clock, catalogue: &Catalogue, consumer: &str, at: PartitionId) -> u64 {
-        let Some(partition) = catalogue.partition(at) else { return 0 };
+    /// In a file of the pool that is only known about: then also the time before which records are too old.
+    pub(super) fn first(
+        &self,
+        clock: Clock,
+        catalogue: &Catalogue,
+        consumer: &str,
+        at: PartitionId,
+    ) -> (u64, Option<Wall>) {
+        let Some(partition) = catalogue.partition(at) else { return (0, None) };
         let of_consumer = catalogue.consumer(at.topic, consumer).and_then(|consumer| consumer.read_from);
         let of_lag = self.max_lag.map(|lag| Wall(clock.wall.0.saturating_sub(lag.0)));
         let young = [of_consumer, self.read_from, of_lag].into_iter().flatten().max();
-        let young = young.map_or(0, |young| partition.written_from(young));
-        partition.committed(consumer).max(partition.start).max(young)
+        let from = young.map_or(0, |young| partition.written_from(young));
+        let first = partition.committed(consumer).max(partition.start).max(from);
+        let stored = partition.file(from).is_some_and(|file| first < file.end);
+        (first, young.filter(|_| stored))
     }
 }
 
 impl Part {
     /// A partition session that begins.
-    pub(super) fn new(at: PartitionId, offered: u64, first: u64, committed: u64) -> Part {
+    pub(super) fn new(
+        at: PartitionId,
+        offered: u64,
+        (first, young): (u64, Option<Wall>),
+        committed: u64,
+    ) -> Part {
         Part {
             at,
             offered,
             first,
+            young,
             started: false,
             stopping: None,
             position: first,

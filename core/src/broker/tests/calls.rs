@@ -153,7 +153,10 @@ fn a_change_whose_sync_fails_is_unknown_and_settled_later() {
 
 #[test]
 fn old_messages_are_given_up_and_stay_so() {
-    let mut rig = Rig::new(config(), 1);
+    let mut config = config();
+    // A file for each.
+    config.pool.segment_bytes = 1;
+    let mut rig = Rig::new(config, 1);
     let alter = Change { retention: Some(Some(Dur::secs(100))), ..Change::default() };
     assert_eq!(rig.ask(Request::Alter { path: "t".into(), change: alter }), Response::Done);
     let (conn, _) = rig.writer(init("p"));

@@ -143,6 +143,7 @@ impl Run {
         self.rig.restart();
         self.rig.pass(Dur::secs(100));
         let all = self.rig.read_all(0, 0);
+        assert_eq!(all.len() as u64, self.rig.topic().partitions[0].available.end, "{:?}", self.rig.marks);
         let mut seen = BTreeMap::new();
         let mut last = BTreeMap::new();
         for (at, (offset, producer, message)) in all.iter().enumerate() {
@@ -172,7 +173,7 @@ proptest! {
     #[test]
     fn what_was_acknowledged_is_there_once(steps in prop::collection::vec(step(), 1..80)) {
         let mut run = Run {
-            rig: Rig::new(config(), 1),
+            rig: Rig::new(draining(), 1),
             writers: (0..3).map(|_| Writer::default()).collect(),
             stored: BTreeMap::new(),
         };

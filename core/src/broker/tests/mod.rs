@@ -2,5 +2,6 @@
 
 mod calls;
 mod crashes;
+mod draining;
 mod rig;
 mod writing;

@@ -29,6 +29,10 @@ pub(super) struct Rig {
     pub(super) fail_syncs: u32,
     /// Writes find no space.
     pub(super) full: bool,
+    /// These operations fail.
+    pub(super) fail: fn(&DiskOp) -> bool,
+    /// These are not answered.
+    pub(super) hold: fn(&DiskOp) -> bool,
     replies: BTreeMap<CallId, Response>,
     heard: BTreeMap<ConnId, VecDeque<Message>>,
     pub(super) closed: BTreeSet<ConnId>,
@@ -48,6 +52,17 @@ pub(super) fn config() -> Config {
     config.session_bytes = 8192;
     config.segments.queue_bytes = 128 << 10;
     config.tail_bytes = 4096;
+    config
+}
+
+/// The pool and checkpoints as well.
+pub(super) fn draining() -> Config {
+    let mut config = config();
+    config.checkpoint_bytes = 2048;
+    config.pool.segment_bytes = 600;
+    config.pool.undrained_bytes = 1500;
+    config.pool.cache_bytes = 1000;
+    config.tail_bytes = 1000;
     config
 }
 
@@ -111,6 +126,8 @@ impl Rig {
             hold_syncs: false,
             fail_syncs: 0,
             full: false,
+            fail: |_| false,
+            hold: |_| false,
             replies: BTreeMap::new(),
             heard: BTreeMap::new(),
             closed: BTreeSet::new(),
@@ -167,12 +184,14 @@ impl Rig {
         let mut held = VecDeque::new();
         while let Some((id, op)) = self.pending.pop_front() {
             let sync = matches!(op, DiskOp::Sync { .. });
-            if sync && self.hold_syncs {
+            if sync && self.hold_syncs || (self.hold)(&op) {
                 held.push_back((id, op));
                 continue;
             }
             let grows = matches!(op, DiskOp::Write { .. } | DiskOp::Create(_) | DiskOp::Allocate { .. });
-            let result = if sync && self.fail_syncs > 0 {
+            let result = if (self.fail)(&op) {
+                Err(DiskError::Io)
+            } else if sync && self.fail_syncs > 0 {
                 self.fail_syncs -= 1;
                 Err(DiskError::Io)
             } else if self.full && grows {
@@ -183,6 +202,22 @@ impl Rig {
             self.step(Input::Disk(id, result));
         }
         self.pending = held;
+    }
+
+    /// Lets the disk perform so many operations. Says whether nothing is left to be done.
+    pub(super) fn run_some(&mut self, count: usize) -> bool {
+        for _ in 0..count {
+            let Some((id, op)) = self.pending.pop_front() else { return true };
+            let result = self.disk.perform(&op);
+            self.step(Input::Disk(id, result));
+        }
+        self.pending.is_empty()
+    }
+
+    /// It is time to flush.
+    pub(super) fn fire_flush(&mut self) {
+        self.timers.remove(&Timer::Flush);
+        self.step(Input::Timer(Timer::Flush));
     }
 
     /// Lets time pass, timers and disk included.
@@ -314,6 +349,15 @@ impl Rig {
             max_lag: None,
             read_from: None,
         }]);
+        self.read_topics(topics, Some(from))
+    }
+
+    /// Everything that a reader without a consumer is sent.
+    pub(super) fn read_topics(
+        &mut self,
+        topics: Vec<read::TopicFilter>,
+        from: Option<u64>,
+    ) -> Vec<(u64, Arc<str>, Numbered)> {
         let init = read::Init { topics, consumer: "".into() };
         let conn = self.connect(Message::Read(read::FromClient::Init(init)));
         self.say(conn, Message::Read(read::FromClient::Read { bytes: 1 << 40 }));
@@ -323,7 +367,7 @@ impl Rig {
             match self.hear(conn) {
                 Some(Message::ReadReply(read::FromServer::Start { session, .. })) => {
                     let started =
-                        read::FromClient::Started { session, read_offset: Some(from), commit_offset: None };
+                        read::FromClient::Started { session, read_offset: from, commit_offset: None };
                     self.say(conn, Message::Read(started));
                 }
                 Some(Message::ReadReply(read::FromServer::Data { partitions, .. })) => {
@@ -337,6 +381,7 @@ impl Rig {
                     }
                 }
                 Some(Message::ReadReply(read::FromServer::Init { .. })) => {}
+                Some(Message::ReadReply(read::FromServer::Failed(_))) => break,
                 Some(other) => panic!("{other:?}"),
                 None => break,
             }

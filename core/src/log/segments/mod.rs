@@ -49,7 +49,7 @@ pub use api::{
 };
 
 use crate::log::api::Frontiers;
-use crate::{Clock, ConfigError, DiskResult, Machine, OpId};
+use crate::{Clock, ConfigError, DiskResult, Machine, OpId, Path};
 use alloc::{boxed::Box, vec::Vec};
 use reader::Reader;
 use recovery::{Outcome, Recovery};
@@ -73,10 +73,10 @@ pub const MARKS: &[&str] = &[
     "outcome unknown",
     "disk full",
     "space again",
-    "segment released",
-    "release failed",
-    "log begins late",
 ];
+
+/// Those of a log whose front is released.
+pub const RELEASE_MARKS: &[&str] = &["segment released", "release failed", "log begins late"];
 
 const OP_MAIN: OpId = OpId(0);
 const OP_WRITE: OpId = OpId(1);
@@ -125,6 +125,11 @@ impl Segments {
             Phase::Open(writer) if writer.ready() => writer.admits(&self.config, records, bytes),
             phase => Err(phase.refused()),
         }
+    }
+
+    /// The file of a segment.
+    pub fn path(&self, segment: u64) -> Path {
+        read::path_of(&self.config.folder, segment)
     }
 
     /// The sequence of the first record that is there; of the next one if there is none.

@@ -24,6 +24,10 @@ const SETTINGS: &[(&str, &str)] = &[
     ("close-timeout", "a close gives up after this"),
     ("record", "messages of a request that are stored together have so many bytes at most"),
     ("segment", "a file of the broker's log is sealed before it would have more bytes than this"),
+    ("checkpoint", "after so many bytes of its log the broker writes a checkpoint"),
+    ("flush", "messages are in the log alone for so long, or never"),
+    ("file", "a file of drained messages has no more bytes than this"),
+    ("file-age", "a file of drained messages gets nothing more when it is so old"),
     ("tail", "bytes of messages that the broker keeps in memory for readers"),
     ("response", "a reader is sent no more bytes than this at once"),
     ("credit", "bytes that a reader lets the broker send ahead"),
@@ -90,6 +94,11 @@ pub(super) fn build(header: &Header) -> Result<Pipeline, String> {
             "close-timeout" => writer.close_timeout = span()?,
             "record" => broker.record_bytes = number()?,
             "segment" => broker.segments.segment_bytes = number()?.into(),
+            "checkpoint" => broker.checkpoint_bytes = number()?.into(),
+            "flush" if value == "never" => broker.pool.flush_interval = None,
+            "flush" => broker.pool.flush_interval = Some(span()?),
+            "file" => broker.pool.segment_bytes = number()?.into(),
+            "file-age" => broker.pool.segment_age = span()?,
             "tail" => broker.tail_bytes = number()?.into(),
             "response" => broker.response_bytes = number()?,
             "credit" => pipeline.credit = number()?.into(),
@@ -120,6 +129,16 @@ fn small_broker() -> broker::Config {
     config.tail_bytes = 2 << 10;
     config.fetches = 4;
     config.stop_timeout = Dur::millis(50);
+    config.checkpoint_bytes = 4 << 10;
+    let pool = &mut config.pool;
+    pool.flush_interval = Some(Dur::millis(20));
+    pool.segment_bytes = 1 << 10;
+    pool.segment_age = Dur::millis(500);
+    pool.undrained_bytes = 4 << 10;
+    pool.backlog_bytes = 32 << 10;
+    pool.flushes = 2;
+    pool.loads = 2;
+    pool.cache_bytes = 2 << 10;
     let segments = &mut config.segments;
     segments.segment_bytes = 8 << 10;
     segments.group_bytes = 4 << 10;
@@ -141,6 +160,9 @@ pub(super) fn draw(key: Key) -> Header {
         ("close-timeout", pick(4, &["20ms", "5s"])),
         ("record", pick(5, &["40", "1024"])),
         ("segment", pick(6, &["2048", "8192"])),
+        ("checkpoint", pick(14, &["500", "2000", "8000"])),
+        ("flush", pick(15, &["5ms", "50ms", "never"])),
+        ("file", pick(16, &["600", "2000"])),
         ("tail", pick(7, &["0", "2048", "100000"])),
         ("response", pick(8, &["1", "1024"])),
         ("credit", pick(9, &["1", "200", "4096"])),
@@ -161,5 +183,7 @@ pub(super) fn timer_name(timer: &api::Timer) -> String {
         api::Timer::Segments(timer) => format!("log-{timer:?}").to_lowercase(),
         api::Timer::Readers => "readers".into(),
         api::Timer::Retention => "retention".into(),
+        api::Timer::Flush => "flush".into(),
+        api::Timer::Pool => "pool".into(),
     }
 }

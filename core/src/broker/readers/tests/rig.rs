@@ -174,6 +174,7 @@ impl Rig {
                 self.fetches.push_back((token, at, span));
                 assert!(self.fetches.len() <= self.config.fetches as usize, "too many fetches");
             }
+            Wish::Load { .. } => panic!("nothing is in files"),
             Wish::Commit { partition, consumer, offset } => {
                 let committed = self.catalogue.partition(partition).unwrap().committed(&consumer);
                 assert!(offset > committed, "a commit that goes back");

@@ -139,7 +139,8 @@ impl Rig {
                 self.timers.remove(timer);
             }
             Action::Mark(Mark(mark)) => {
-                assert!(super::super::MARKS.contains(mark), "{mark} is not declared");
+                let all = [super::super::MARKS, super::super::RELEASE_MARKS].concat();
+                assert!(all.contains(mark), "{mark} is not declared");
                 self.marks.insert(mark);
             }
             Action::Starts { first } => {
