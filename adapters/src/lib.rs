@@ -14,6 +14,8 @@ compile_error!(
 pub mod driver;
 pub mod mutants;
 #[cfg(any(feature = "serve", feature = "topic"))]
+// Each side says what the other one hears; where only one is built, some of it has no use.
+#[cfg_attr(not(all(feature = "serve", feature = "topic")), allow(dead_code))]
 mod proto;
 #[cfg(feature = "serve")]
 pub mod serve;

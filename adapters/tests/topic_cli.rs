@@ -174,6 +174,65 @@ fn what_cannot_be_done_is_told_with_its_reason() {
     insta::assert_snapshot!(seen.join("\n"));
 }
 
+#[cfg(feature = "tls")]
+#[test]
+fn tls_is_spoken_and_its_failures_are_explained() {
+    let mut place = Place::new();
+    let make = |name: &str, authority: &str| {
+        let made = Command::new("openssl")
+            .args(["req", "-x509", "-nodes", "-days", "30", "-subj", "/CN=localhost"])
+            .args(["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"])
+            .args(["-addext", "subjectAltName=DNS:localhost"])
+            .args(["-addext", &format!("basicConstraints=critical,CA:{authority}")])
+            .args(["-keyout", &format!("{name}-key.pem"), "-out", &format!("{name}.pem")])
+            .current_dir(place.folder.path())
+            .output()
+            .expect("openssl makes the certificate");
+        assert!(made.status.success(), "{made:?}");
+    };
+    make("good", "FALSE");
+    make("other", "FALSE");
+    make("vouching", "TRUE");
+    let file = |name: &str| place.path().join(name).display().to_string();
+    let start = |name: &str| {
+        let args = [
+            "--tls-certificate",
+            &file(&format!("{name}.pem")),
+            "--tls-key",
+            &file(&format!("{name}-key.pem")),
+        ];
+        Broker::start(&place.path().join(format!("{name}-data")), "127.0.0.1:0", &args)
+    };
+    let (good, vouching) = (start("good"), start("vouching"));
+    let plain = std::mem::replace(&mut place.broker, good);
+    let run = |broker: &Broker, scheme: &str, args: &[&str], input: &str| {
+        let port = broker.address.rsplit(':').next().unwrap();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_onceward"))
+            .args(["topic", "--endpoint", &format!("{scheme}://localhost:{port}")])
+            .args(args)
+            .current_dir(place.folder.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        String::from_utf8([output.stdout, output.stderr].concat()).unwrap().replace(port, "PORT")
+    };
+    let good = &place.broker;
+    let seen = [
+        run(good, "grpcs", &["create", "t", "--ca", "good.pem"], ""),
+        run(good, "grpcs", &["write", "t", "--ca", "good.pem", "--discover"], "3 pears\n"),
+        run(good, "grpcs", &["read", "t", "--ca", "good.pem"], ""),
+        run(good, "grpcs", &["list", "--ca", "other.pem"], ""),
+        run(good, "grpc", &["list"], ""),
+        run(&plain, "grpcs", &["list", "--ca", "good.pem"], ""),
+        run(&vouching, "grpcs", &["list", "--ca", "vouching.pem"], ""),
+    ];
+    insta::assert_snapshot!(seen.concat());
+}
+
 #[test]
 fn messages_as_json_tell_everything_of_them() {
     let place = Place::new();

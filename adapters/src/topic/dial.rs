@@ -270,5 +270,20 @@ fn innermost(error: &dyn Error) -> String {
     while let Some(next) = cause.source() {
         cause = next;
     }
-    cause.to_string()
+    let words = cause.to_string();
+    match HINTS.iter().find(|(part, _)| words.contains(part)) {
+        Some((_, hint)) => format!("{words} ({hint})"),
+        None => words,
+    }
 }
+
+/// What the words of a transport do not say to somebody who has not written it.
+const HINTS: &[(&str, &str)] = &[
+    ("InvalidContentType", "the server does not speak TLS there: is grpc:// meant?"),
+    ("frame with invalid size", "the server speaks something else there: is grpcs:// meant?"),
+    ("UnknownIssuer", "no certificate that is trusted here vouches for the server's"),
+    (
+        "CaUsedAsEndEntity",
+        "the server shows a certificate that is for vouching, not for servers: its basic constraints say CA:TRUE",
+    ),
+];

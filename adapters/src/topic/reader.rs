@@ -106,7 +106,7 @@ pub struct ReadMessage {
 /// Messages of one partition, in the order of their offsets.
 #[derive(Clone, Debug)]
 pub struct Batch {
-    /// The topic, as the reader was told to call it.
+    /// The topic, as the server calls it.
     pub topic: Arc<str>,
     /// The partition.
     pub partition: u32,

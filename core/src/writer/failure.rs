@@ -108,6 +108,18 @@ pub enum Fence {
         /// The highest number that this writer has sent or knew of.
         sent: u64,
     },
+    /// The server's last number is none that this writer has sent, though it has sent higher ones.
+    #[error("the last number is {0}, which this writer has never sent")]
+    Foreign(u64),
+    /// The producer has had more sessions than this writer has asked for, and numbers that this writer had sent are
+    /// stored: as its own messages, or as somebody else's.
+    #[error("it has had {sessions} sessions since this writer's last one, which has asked for {asked}")]
+    Between {
+        /// How many this writer has asked for.
+        asked: u32,
+        /// How many there were.
+        sessions: u64,
+    },
     /// The server says so.
     #[error("the server has given the session to it")]
     Told,

@@ -23,9 +23,11 @@
 //! - After a lost session, what the server's last number covers is answered, and the rest is sent again, in order.
 //! - An acknowledgement answers the oldest message in flight or breaks the protocol, which ends the writer.
 //! - That a number was stored before is taken for success only if this writer had sent it in an earlier session. Else
-//!   somebody else has the producer id, which ends the writer; as does a last number that this writer never sent. What
-//!   cannot be noticed: another writer that had a session between two of this one's and used no number beyond those
-//!   which this one had sent. The protocol says nothing that would tell its messages from ours.
+//!   somebody else has the producer id, which ends the writer; as does a last number that this writer never sent, and,
+//!   where the server counts the producer's sessions in their names, a session that this writer has not asked for while
+//!   its messages were open. What cannot be noticed: on other servers, another writer that had a session between two of
+//!   this one's and used no number but those which this one had sent; and on any, one whose session takes the place of one
+//!   that this writer asked for and never heard of. The protocol says nothing that would tell its messages from ours.
 //! - Everything accepted is answered once: as stored, or as undelivered when the writer ends, with the number under which
 //!   it may be stored nevertheless.
 //! - A flush waits for what was accepted before it and for no more. A close waits for everything, and reports what was
@@ -88,6 +90,9 @@ pub struct Writer {
     phase: Phase,
     /// How many streams there were.
     streams: u32,
+    /// How many sessions the producer had had when this writer's last one was opened, and how many this writer has asked
+    /// for since, if the server says such things.
+    epoch: Option<(u64, u32)>,
     /// Sessions lost in a row, as far as it makes a difference.
     losses: u32,
     window: Window,
@@ -141,6 +146,7 @@ impl Writer {
             config: Arc::new(config),
             phase: Phase::Idle,
             streams: 0,
+            epoch: None,
             losses: 0,
             window: Window::default(),
             numbers: Numbers::default(),

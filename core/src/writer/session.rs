@@ -30,6 +30,9 @@ impl Writer {
     pub(super) fn opened(&mut self, stream: StreamId, out: &mut Out) {
         if self.phase == Phase::Opening(stream) {
             self.phase = Phase::Greeting(stream);
+            if let Some((_, asked)) = &mut self.epoch {
+                *asked = asked.saturating_add(1);
+            }
             out.push(Action::Send(stream, FromClient::Init(self.config.init())));
         }
     }
@@ -78,6 +81,24 @@ impl Writer {
         if last_seq_no < acknowledged && open {
             return self.lose(Failure::NumbersForgotten { last_seq_no, acknowledged }, out);
         }
+        // What the server has beyond is in flight here, or somebody else's. Numbers may have gaps, and two writers' numbers
+        // meet: so each of them must be this writer's, and no other session may have been in between.
+        let epoch = self.epoch_of(&session.session_id);
+        if last_seq_no > acknowledged && self.numbers.highest.is_some() {
+            let fence = match (self.epoch, epoch) {
+                _ if !self.window.has_sent(last_seq_no) && !mutant!(ReconnectRenumbers) => {
+                    Some(Fence::Foreign(last_seq_no))
+                }
+                (Some((before, asked)), Some(now)) if now > before.saturating_add(asked.into()) => {
+                    Some(Fence::Between { asked, sessions: now - before })
+                }
+                _ => None,
+            };
+            if let Some(fence) = fence {
+                mark(out, "another writer noticed");
+                return self.lose(Failure::ProducerFenced(fence), out);
+            }
+        }
         if let Some(codec) = self.window.codec_beyond(&session.codecs).filter(|_| !session.codecs.is_empty())
         {
             return self.lose(Failure::CodecNotSupported(codec), out);
@@ -85,6 +106,7 @@ impl Writer {
         out.push(Action::Disarm(Timer::Start));
         self.phase = Phase::Ready(stream);
         self.codecs.clone_from(&session.codecs);
+        self.epoch = epoch.map(|epoch| (epoch, 0));
         let highest = *self.numbers.highest.get_or_insert(last_seq_no);
         self.numbers.acknowledged = last_seq_no;
         out.push(Action::Tell(Event::Session { session, next_seq_no: highest.saturating_add(1) }));
@@ -100,6 +122,14 @@ impl Writer {
         if let Some(interval) = self.config.token_interval {
             out.push(Action::Arm(Timer::Token, Window::exactly(interval)));
         }
+    }
+
+    /// How many sessions the producer has had on the server, this one included: servers of this project say so at the end
+    /// of a session's name (PRODUCER-PARTITION-EPOCH). The names of others say nothing.
+    fn epoch_of(&self, session_id: &str) -> Option<u64> {
+        let rest = session_id.strip_prefix(&*self.config.producer_id)?.strip_prefix('-')?;
+        let (partition, epoch) = rest.split_once('-')?;
+        partition.parse::<u32>().ok().and_then(|_| epoch.parse().ok())
     }
 
     /// The session is lost, or cannot be had: the next one is opened after a wait, or the writer ends.

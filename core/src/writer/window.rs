@@ -93,6 +93,12 @@ impl Window {
         self.entries.get(self.in_flight)
     }
 
+    /// Whether a message that is not answered was sent under this number.
+    pub(super) fn has_sent(&self, seq_no: u64) -> bool {
+        let sent = self.entries.iter().map_while(|entry| entry.sent);
+        sent.take_while(|sent| *sent <= seq_no).last() == Some(seq_no)
+    }
+
     /// Removes the oldest message.
     pub(super) fn pop(&mut self) -> Option<Entry> {
         let entry = self.entries.pop_front()?;

@@ -185,6 +185,8 @@ impl Write {
         let mut options = WriterOptions::new(self.topic.as_str(), producer);
         options.core.partition = self.partition;
         options.core.backoff_max = Dur::secs(5);
+        // More than any connection has under way, and one message of the largest size.
+        options.core.buffer_bytes = 64 << 20;
         // Nobody waits for a single line; there are more behind it, or the end, which sends all that is left.
         options.core.batch_wait = Dur::millis(20);
         if self.codec == Codec::GZIP {

@@ -118,10 +118,19 @@ impl Rig {
     }
 
     pub(super) fn greet_with(&mut self, last_seq_no: u64, codecs: &[Codec]) {
+        self.greet_as("s", last_seq_no, codecs);
+    }
+
+    pub(super) fn greet_as(&mut self, session_id: &str, last_seq_no: u64, codecs: &[Codec]) {
         let stream = self.now();
         self.give(Input::Opened(stream));
         let codecs = codecs.to_vec();
-        self.say(FromServer::Init(Session { session_id: "s".into(), partition: 0, last_seq_no, codecs }));
+        self.say(FromServer::Init(Session {
+            session_id: session_id.into(),
+            partition: 0,
+            last_seq_no,
+            codecs,
+        }));
     }
 
     pub(super) fn say(&mut self, said: FromServer) {

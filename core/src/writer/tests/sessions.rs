@@ -79,6 +79,68 @@ fn a_last_number_that_was_never_sent_is_another_writer() {
 }
 
 #[test]
+fn a_last_number_between_those_that_were_sent_is_another_writer() {
+    let mut rig = Rig::ready(config());
+    rig.write_numbered(10);
+    rig.write_numbered(20);
+    rig.overload();
+    rig.fire(Timer::Retry);
+    rig.greet(15);
+    assert_eq!(ended(&rig), Some(&Failure::ProducerFenced(Fence::Foreign(15))));
+}
+
+/// Two messages in flight as 1 and 2, the session, the producer's third, lost, and so many streams lost since before a
+/// server could greet on them; the next one is asked for.
+fn lost_with_epochs(asked: u32) -> Rig {
+    let mut rig = Rig::new(config());
+    rig.give(Input::Start);
+    rig.greet_as("producer-0-3", 0, &[]);
+    rig.write(b'a');
+    rig.write(b'b');
+    for asked in 0..=asked {
+        if asked > 0 {
+            rig.give(Input::Opened(rig.now()));
+        }
+        rig.overload();
+        rig.fire(Timer::Retry);
+    }
+    rig.look();
+    rig
+}
+
+#[test]
+fn a_session_in_between_is_another_writer_if_something_open_was_stored() {
+    for (asked, epoch, last_seq_no, fence) in [
+        (0, 4, 2, None),
+        (0, 5, 2, Some(Fence::Between { asked: 1, sessions: 2 })),
+        (0, 5, 1, Some(Fence::Between { asked: 1, sessions: 2 })),
+        // Whoever it was has stored nothing.
+        (0, 5, 0, None),
+        // Greetings of its own that were lost.
+        (1, 5, 2, None),
+        (1, 6, 2, Some(Fence::Between { asked: 2, sessions: 3 })),
+        // The server has forgotten the producer meanwhile.
+        (0, 1, 2, None),
+    ] {
+        let mut rig = lost_with_epochs(asked);
+        rig.greet_as(&alloc::format!("producer-0-{epoch}"), last_seq_no, &[]);
+        assert_eq!(ended(&rig), fence.map(Failure::ProducerFenced).as_ref(), "{asked} {epoch} {last_seq_no}");
+    }
+}
+
+#[test]
+fn names_of_sessions_that_say_nothing_of_epochs_prove_nothing() {
+    for name in
+        ["s", "producer|9a-5b_7", "producer-0", "producer-0-x", "producer-9a-5", "other-0-9", "producer"]
+    {
+        let mut rig = lost_with_epochs(0);
+        rig.greet_as(name, 2, &[]);
+        assert_eq!(ended(&rig), None, "{name}");
+        assert_eq!(rig.answered().len(), 2, "{name}");
+    }
+}
+
+#[test]
 fn a_number_that_was_taken_before_it_was_sent_is_another_writer() {
     let mut rig = Rig::ready(config());
     rig.write(b'a');
