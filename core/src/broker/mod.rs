@@ -33,7 +33,14 @@
 //! # Memory
 //!
 //! Each topic, partition, consumer and commit: what its names take and about 200 bytes; each producer that is remembered
-//! its name and about 150; each record of messages 56 bytes for as long as it is kept. All else is bounded by [`Config`].
+//! its name and about 150; each file of the pool about 80, each record of messages 56 while it is in the log alone. All
+//! else is bounded by [`Config`].
+//!
+//! # On disk
+//!
+//! The log is the segments in the broker's folder. What it says of messages is drained in the background into the files of
+//! the [`pool`]; now and then it says all tables once more, a *checkpoint*, and what is in front of that is given up once all
+//! messages there are drained. So a start reads about two times [`Config::checkpoint_bytes`], and lists the pool's folder.
 
 pub mod api;
 mod calls;
