@@ -1,5 +1,5 @@
-//! Frames, groups, headers, seals, records (of both kinds of log) and footers from any bytes: nothing panics, and what is read and written
-//! again is the same. The first byte names the decoder.
+//! Frames, groups, headers, seals, records (of both kinds of log), footers and files of the pool from any bytes: nothing
+//! panics, and what is read and written again is the same. The first byte names the decoder.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -7,7 +7,7 @@ use onceward_core::{broker, log::fuzz};
 
 fuzz_target!(|data: &[u8]| {
     let Some((which, bytes)) = data.split_first() else { return };
-    match which % 8 {
+    match which % 9 {
         0 => fuzz::header(bytes),
         1 => fuzz::group(bytes),
         2 => fuzz::frame(bytes),
@@ -15,6 +15,7 @@ fuzz_target!(|data: &[u8]| {
         4 => fuzz::walk(bytes),
         5 => fuzz::record(bytes),
         6 => fuzz::footer(bytes),
-        _ => broker::fuzz::record(bytes),
+        7 => broker::fuzz::record(bytes),
+        _ => broker::fuzz::file(bytes),
     }
 });

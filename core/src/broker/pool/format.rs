@@ -147,3 +147,128 @@ fn u32_of(bytes: &[u8], at: usize) -> u32 {
 pub(super) fn header_len(sector: u32) -> u64 {
     (HEADER_LEN as u64).next_multiple_of(u64::from(sector))
 }
+
+/// Bytes as records of a file, with checksums that fit.
+#[cfg(feature = "fuzz")]
+pub(super) fn attack(bytes: &[u8]) {
+    const SECTOR: u32 = 16;
+    let partition = PartitionId::default();
+    let name = Name { partition, number: 3 };
+    let from = header_len(SECTOR);
+    let to = from + bytes.len() as u64;
+    let mut file = File { number: 3, from, to, first: 0, end: 0, bytes: 0, newest: crate::Wall(0) };
+    let judge =
+        |file: &File, bytes: &[u8]| match read(partition, file, &Bytes::copy_from_slice(bytes), SECTOR) {
+            Ok(loaded) => {
+                let mut next = file.first;
+                for (span, batch) in &loaded.records {
+                    assert_eq!((span.first, batch.offset), (next, next));
+                    next = span.end();
+                }
+                assert_eq!(next, file.end);
+            }
+            Err(bad) => assert!((from..=to).contains(&bad.offset), "{bad:?}"),
+        };
+    judge(&file, bytes);
+    let mut right = bytes.to_vec();
+    let mut at = 0;
+    while let Some(fields) = right.get(at..at + RECORD_LEN) {
+        let len = u32_of(fields, 0) as usize;
+        let end = at.saturating_add(RECORD_LEN).saturating_add(len);
+        let Some(body) = right.get(at + RECORD_LEN..end) else { break };
+        let sum = sum(name, from + at as u64, body);
+        file.end += match Record::decode(&Bytes::copy_from_slice(body)) {
+            Ok(Record::Messages { batch, .. }) => batch.messages.len() as u64,
+            _ => 0,
+        };
+        right[at + 4..at + RECORD_LEN].copy_from_slice(&sum.to_le_bytes());
+        at = end;
+    }
+    judge(&file, &right);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::record;
+    use super::*;
+    use crate::Wall;
+    use crate::reader::wire::Batch;
+    use crate::writer::wire::{Codec, Numbered, Payload};
+    use alloc::vec;
+
+    const SECTOR: u32 = 16;
+
+    fn batch(offset: u64, len: usize) -> Batch {
+        let payload = Payload {
+            data: vec![7; len].into(),
+            codec: Codec::RAW,
+            uncompressed_size: len as u64,
+            created_at: Wall(1),
+            metadata: vec![],
+        };
+        Batch {
+            offset,
+            producer_id: "p".into(),
+            session_meta: [].into(),
+            codec: Codec::RAW,
+            written_at: Wall(offset),
+            messages: vec![Numbered { seq_no: offset + 1, payload }],
+        }
+    }
+
+    /// What two flushes have written, of records of all lengths.
+    fn written() -> (File, Vec<u8>) {
+        let partition = PartitionId::default();
+        let name = Name { partition, number: 3 };
+        let from = header_len(SECTOR);
+        let mut all = Vec::new();
+        for records in [0..20, 20..31] {
+            let origin = from + all.len() as u64;
+            let mut data = Vec::new();
+            for offset in records {
+                let body = record::messages(partition, &batch(offset, offset as usize));
+                put(&mut data, name, origin, SECTOR, &body);
+            }
+            pad(&mut data, origin, SECTOR);
+            all.extend_from_slice(&data);
+        }
+        let to = from + all.len() as u64;
+        (File { number: 3, from, to, first: 0, end: 31, bytes: 0, newest: Wall(30) }, all)
+    }
+
+    #[test]
+    fn what_was_put_is_read() {
+        let (file, bytes) = written();
+        let loaded = read(PartitionId::default(), &file, &bytes.into(), SECTOR).unwrap();
+        let batches: Vec<Batch> = loaded.records.iter().map(|(_, batch)| (**batch).clone()).collect();
+        assert_eq!(batches, (0..31).map(|offset| batch(offset, offset as usize)).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn no_changed_byte_changes_what_is_read() {
+        let (file, bytes) = written();
+        let whole = read(PartitionId::default(), &file, &bytes.clone().into(), SECTOR).unwrap();
+        for at in 0..bytes.len() {
+            let mut bytes = bytes.clone();
+            bytes[at] ^= 1;
+            match read(PartitionId::default(), &file, &bytes.into(), SECTOR) {
+                Ok(read) => assert_eq!(read, whole, "byte {at}"),
+                Err(bad) => assert!((file.from..=file.to).contains(&bad.offset)),
+            }
+        }
+    }
+
+    #[test]
+    fn records_of_another_file_or_place_are_not_taken() {
+        let (file, bytes) = written();
+        let other = PartitionId { number: 1, ..PartitionId::default() };
+        let bytes = Bytes::from(bytes);
+        assert!(read(other, &file, &bytes, SECTOR).is_err());
+        assert!(read(PartitionId::default(), &File { number: 4, ..file }, &bytes, SECTOR).is_err());
+        assert!(
+            read(PartitionId::default(), &File { from: file.from + 16, ..file }, &bytes, SECTOR).is_err()
+        );
+        assert!(read(PartitionId::default(), &File { end: 32, ..file }, &bytes, SECTOR).is_err());
+        assert!(read(PartitionId::default(), &file, &Bytes::new(), SECTOR).is_err());
+    }
+}

@@ -295,6 +295,12 @@ impl Broker {
     }
 }
 
+/// See [`super::fuzz::file`].
+#[cfg(feature = "fuzz")]
+pub(super) fn attack(bytes: &[u8]) {
+    format::attack(bytes);
+}
+
 /// The first of some slots that is free.
 fn free<T>(slots: &BTreeMap<u32, T>) -> u32 {
     // There are never as many as a u32 can count.
