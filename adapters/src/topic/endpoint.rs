@@ -3,6 +3,7 @@
 use super::error::EndpointError;
 use std::fmt;
 use std::future::Future;
+#[cfg(feature = "tls")]
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::str::FromStr;
