@@ -47,7 +47,10 @@ impl Files {
 
     /// Makes a folder, and those above it, durably, and locks it. The folder may exist.
     pub fn create(root: &OsPath) -> Result<Files, OpenError> {
-        make_folder(root).map_err(|source| OpenError::Os { folder: root.to_path_buf(), source })?;
+        make_folder(root).map_err(|source| match source.kind() {
+            io::ErrorKind::NotADirectory => OpenError::NotAFolder { folder: root.to_path_buf() },
+            _ => OpenError::Os { folder: root.to_path_buf(), source },
+        })?;
         Files::open(root)
     }
 
@@ -250,6 +253,9 @@ fn make_folder(folder: &OsPath) -> io::Result<()> {
     make_folder(parent)?;
     match fs::create_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => {}
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            return Err(io::ErrorKind::NotADirectory.into());
+        }
         other => other?,
     }
     File::open(parent)?.sync_all()

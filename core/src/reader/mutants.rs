@@ -5,11 +5,11 @@ crate::mutants! {
     pub enum Mutant {
         /// BUGS-C10: a commit of a partition that was lost goes to the partition that has its number now
         /// (ydb-python-sdk fe00ecbe; pulsar 13945).
-        StaleCommitSent => "commits-are-what-was-said",
+        StaleCommitSent => "commits-are-asked-for",
         /// BUGS-C11: a commit that is acknowledged in part is taken for acknowledged.
-        PartialAckIsFull => "committed-is-durable",
+        PartialAckIsFull => "commits-settle",
         /// BUGS-B18, reading: messages of a partition that the caller has given up reach it.
-        ReleasedIsDelivered => "one-reader",
+        ReleasedIsDelivered => "what-is-read-is-handed-on",
     }
 }
 

@@ -36,6 +36,11 @@ pub const SESSIONS_NEW: &str = "partition-sessions-are-new";
 /// A producer has one session.
 pub const ONE_WRITER: &str = "one-writer";
 
+/// What a reader is sent reaches its caller.
+pub const HANDED_ON: &str = "what-is-read-is-handed-on";
+/// A caller hears of each of its commits, and the truth.
+pub const COMMITS_SETTLE: &str = "commits-settle";
+
 /// The table of promises.
 pub const PROMISES: &[Promise] = &[
     Promise {
@@ -74,6 +79,15 @@ pub const PROMISES: &[Promise] = &[
     Promise {
         id: ONE_WRITER,
         says: "Once a newer session of a producer is open, an older one is not acknowledged anything any more.",
+    },
+    Promise {
+        id: HANDED_ON,
+        says: "A reader hands on the messages of a partition in the order of their offsets, none twice, and none of a \
+               partition that its caller has given up.",
+    },
+    Promise {
+        id: COMMITS_SETTLE,
+        says: "Each commit of a reader's caller is answered once, and one that is said to be durable is.",
     },
 ];
 
@@ -243,15 +257,16 @@ impl Book {
                 }
                 Ok(())
             }
-            read::FromServer::Stop { session, graceful: false, .. } => {
+            read::FromServer::Stop { session, graceful, committed } => {
                 let reading = self.readers.get_mut(&conn).and_then(|stream| stream.sessions.get_mut(session));
                 if let Some(reading) = reading {
-                    reading.lost = true;
+                    reading.lost |= !graceful;
+                    let confirmed = self.confirmed.entry(reading.partition).or_default();
+                    *confirmed = (*confirmed).max(*committed);
                 }
                 Ok(())
             }
             read::FromServer::Init { .. }
-            | read::FromServer::Stop { .. }
             | read::FromServer::Status { .. }
             | read::FromServer::TokenUpdated
             | read::FromServer::Failed(_) => Ok(()),
@@ -364,6 +379,24 @@ impl Book {
     pub fn is_committed(&self, partition: u32) -> bool {
         let shown = self.audited.get(&partition).map_or(0, |stored| stored.len() as u64);
         self.confirmed.get(&partition).copied().unwrap_or(0) >= shown
+    }
+
+    /// Whether the broker has said everything to be committed that a caller was told to be: ends of commits by partition.
+    ///
+    /// # Errors
+    /// A caller was told more.
+    pub fn bears_out(&self, told: impl Iterator<Item = (u32, u64)>) -> Result<(), Violation> {
+        for (partition, end) in told {
+            let confirmed = self.confirmed.get(&partition).copied().unwrap_or(0);
+            if end > confirmed {
+                let what = format!(
+                    "a caller was told that partition {partition} is committed up to {end}, which is confirmed up to \
+                     {confirmed}"
+                );
+                return Err(Violation::new(COMMITS_SETTLE, what));
+            }
+        }
+        Ok(())
     }
 
     /// Compares what was ever told with what the auditor was shown in the end: all of it.

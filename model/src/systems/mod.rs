@@ -8,6 +8,7 @@ pub mod writer;
 use crate::{system::System, toy::ToySystem};
 use log::LogSystem;
 use pipeline::PipelineSystem;
+use writer::WriterSystem;
 
 /// Does something for each system, whatever its types.
 pub trait Visitor {
@@ -19,5 +20,6 @@ pub trait Visitor {
 pub fn each(visitor: &mut impl Visitor) {
     visitor.visit::<LogSystem>();
     visitor.visit::<PipelineSystem>();
+    visitor.visit::<WriterSystem>();
     visitor.visit::<ToySystem>();
 }

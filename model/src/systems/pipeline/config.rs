@@ -1,7 +1,7 @@
 //! The settings of a pipeline in a scenario: names, units, defaults, and what a random run chooses. Refuses what it does not
 //! know, naming what it does. The defaults are small, so that windows, records and segments fill.
 
-use super::{Pipeline, header};
+use super::{CONSUMER, Pipeline, TOPIC, header};
 use crate::{
     scenario::{Header, parse_span, unknown},
     systems::writer::config::small,
@@ -10,6 +10,7 @@ use crate::{
 use onceward_core::{
     Dur, Path, Window,
     broker::{self, api},
+    reader,
     writer::api::MESSAGE_COST,
 };
 
@@ -31,6 +32,8 @@ const SETTINGS: &[(&str, &str)] = &[
     ("tail", "bytes of messages that the broker keeps in memory for readers"),
     ("response", "a reader is sent no more bytes than this at once"),
     ("credit", "bytes that a reader lets the broker send ahead"),
+    ("deals", "how long a reader deals with messages before it commits them"),
+    ("token", "how often a reader sends a fresh token, or never"),
     ("stop-timeout", "how long a reader may take to give up a partition"),
     ("capacity", "bytes that the broker's disk holds, or none"),
 ];
@@ -47,6 +50,14 @@ pub(super) const MARKS: &[&str] = &[
     "a reader has used up its credit",
     "a reader was too slow to give a partition up",
     "a record is sent in parts",
+    "a commit of a partition that is gone",
+    "a commit answered in part",
+    "a commit lost",
+    "a partition given back",
+    "a partition lost with its session",
+    "a partition taken away",
+    "a partition waits for its commits",
+    "messages of a partition that is gone",
 ];
 
 /// Builds the cluster of a header.
@@ -73,7 +84,8 @@ pub(super) fn build(header: &Header) -> Result<Pipeline, String> {
         readers,
         clients,
         partitions: 1,
-        credit: 4096,
+        reader: small_reader(),
+        deals: Dur::ZERO,
         geometry: Geometry::SIMULATED,
     };
     for (name, value) in &header.config {
@@ -101,7 +113,9 @@ pub(super) fn build(header: &Header) -> Result<Pipeline, String> {
             "file-age" => broker.pool.segment_age = span()?,
             "tail" => broker.tail_bytes = number()?.into(),
             "response" => broker.response_bytes = number()?,
-            "credit" => pipeline.credit = number()?.into(),
+            "credit" => pipeline.reader.buffer_bytes = number()?.into(),
+            "deals" => pipeline.deals = span()?,
+            "token" => pipeline.reader.token_interval = if value == "never" { None } else { Some(span()?) },
             "stop-timeout" => broker.stop_timeout = span()?,
             "capacity" if value == "none" => pipeline.geometry.capacity = None,
             "capacity" => pipeline.geometry.capacity = Some(number()?.into()),
@@ -111,11 +125,9 @@ pub(super) fn build(header: &Header) -> Result<Pipeline, String> {
     if !(1..=64).contains(&pipeline.partitions) {
         return Err(format!("partitions={}: 1 to 64", pipeline.partitions));
     }
-    if pipeline.credit == 0 {
-        return Err("credit=0: nobody would be sent anything".into());
-    }
     pipeline.broker.validate().map_err(|error| error.to_string())?;
     pipeline.writer.validate().map_err(|error| error.to_string())?;
+    pipeline.reader.validate().map_err(|error| error.to_string())?;
     Ok(pipeline)
 }
 
@@ -149,6 +161,20 @@ fn small_broker() -> broker::Config {
     config
 }
 
+/// A reader of which everything is small.
+fn small_reader() -> reader::Config {
+    reader::Config {
+        buffer_bytes: 4096,
+        commits: 8,
+        start_timeout: Dur::millis(200),
+        commit_timeout: Dur::millis(200),
+        token_interval: Some(Dur::millis(300)),
+        backoff: Dur::millis(5),
+        backoff_max: Dur::millis(200),
+        ..reader::Config::new(TOPIC, CONSUMER)
+    }
+}
+
 /// Draws a cluster.
 pub(super) fn draw(key: Key) -> Header {
     let pick = |purpose, of: &[&'static str]| of[key.below(purpose, of.len() as u64) as usize];
@@ -167,6 +193,7 @@ pub(super) fn draw(key: Key) -> Header {
         ("response", pick(8, &["1", "1024"])),
         ("credit", pick(9, &["1", "200", "4096"])),
         ("stubborn", pick(13, &["0", "0", "1"])),
+        ("deals", pick(14, &["0ms", "0ms", "1ms", "80ms"])),
     ];
     let (writers, readers) = (1 + key.below(10, 3) as u16, key.below(11, 4) as u16);
     header(writers, readers, 1 + key.below(12, 6) as u16, &settings)

@@ -3,9 +3,9 @@
 //! scopes.
 
 mod config;
+mod consumer;
 mod host;
 mod protocol;
-mod reader;
 mod scopes;
 mod stubborn;
 #[cfg(test)]
@@ -25,13 +25,13 @@ use crate::{
     },
     world::{ChoiceOf, Key, Time, disk::Geometry},
 };
+use consumer::Consumer;
 use host::Host;
 use onceward_core::{
     CallId, Clock, Dur, Machine, Node, NodeId,
     broker::{self, api::Message},
-    writer,
+    reader, writer,
 };
-use reader::Reader;
 use std::sync::{Arc, OnceLock};
 use stubborn::Stubborn;
 
@@ -66,8 +66,10 @@ pub struct Pipeline {
     pub clients: u16,
     /// How many partitions the topic has.
     pub partitions: u32,
-    /// Bytes that a reader lets the broker send ahead.
-    pub credit: u64,
+    /// How each reader is configured; the auditor's consumer is none, and it reads everything from the start.
+    pub reader: reader::Config,
+    /// How long a reader's caller deals with messages before it commits them.
+    pub deals: Dur,
     /// The broker's disk.
     pub geometry: Geometry,
 }
@@ -82,7 +84,7 @@ pub enum Timer {
     /// A stubborn writer's.
     Stubborn(stubborn::Timer),
     /// A reader's.
-    Reader(reader::Timer),
+    Reader(consumer::Timer),
 }
 
 /// Each kind of machine.
@@ -95,7 +97,7 @@ pub enum PipelineNode {
     /// Writes, and sends again without asking.
     Stubborn(Stubborn),
     /// Reads and commits.
-    Reader(Reader),
+    Reader(Box<Consumer>),
 }
 
 impl Machine for PipelineNode {
@@ -112,7 +114,7 @@ impl Machine for PipelineNode {
                 out.extend(said.into_iter().map(from_writer));
             }
             PipelineNode::Stubborn(writer) => writer.step(clock, input, out),
-            PipelineNode::Reader(reader) => reader.step(input, out),
+            PipelineNode::Reader(consumer) => consumer.step(clock, input, out),
         }
     }
 }
@@ -213,7 +215,10 @@ impl System for PipelineSystem {
 
     fn mutants() -> Vec<Mutant> {
         let broker = broker::Mutant::ALL.iter();
-        broker.map(|mutant| Mutant { about: mutant.about(), activate: mutant.switch_on() }).collect()
+        let broker = broker.map(|mutant| Mutant { about: mutant.about(), activate: mutant.switch_on() });
+        let reader = reader::Mutant::ALL.iter();
+        let reader = reader.map(|mutant| Mutant { about: mutant.about(), activate: mutant.switch_on() });
+        broker.chain(reader).collect()
     }
 
     fn scopes() -> Vec<NamedScope<Pipeline>> {

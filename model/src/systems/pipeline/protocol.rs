@@ -3,8 +3,8 @@
 
 use super::{
     Action, BROKER, Pipeline, PipelineNode, Request, Timer, config,
+    consumer::{self, Consumer},
     host::Host,
-    reader::{self, Reader},
     stubborn::{self, Stubborn},
 };
 use crate::{
@@ -116,7 +116,11 @@ impl Protocol for Pipeline {
             return PipelineNode::Writer(Box::new(Client::new(node, config)));
         }
         let auditor = node.0 > self.writers + self.readers;
-        PipelineNode::Reader(Reader::new(node, auditor, self.credit))
+        let mut config = self.reader.clone();
+        if auditor {
+            (config.consumer, config.caller_begins) = ("".into(), true);
+        }
+        PipelineNode::Reader(Box::new(Consumer::new(node, config, self.deals)))
     }
 
     fn ghost(&self) -> Ghost {
@@ -150,8 +154,15 @@ impl Protocol for Pipeline {
 
     fn check(&self, ghost: &Ghost, world: &World<Pipeline>) -> Result<(), Violation> {
         for (node, host) in world.hosts() {
-            if let Some(PipelineNode::Writer(_)) = host.node {
-                ghost.writers.history.within(node, self.writer.buffer_bytes)?;
+            match &host.node {
+                Some(PipelineNode::Writer(_)) => {
+                    ghost.writers.history.within(node, self.writer.buffer_bytes)?;
+                }
+                Some(PipelineNode::Reader(consumer)) => {
+                    consumer.judge()?;
+                    ghost.book.bears_out(consumer.confirmed())?;
+                }
+                Some(PipelineNode::Broker(_) | PipelineNode::Stubborn(_)) | None => {}
             }
         }
         if self.settled(ghost, world) { ghost.judge() } else { Ok(()) }
@@ -165,7 +176,8 @@ impl Protocol for Pipeline {
                         let audited = ghost.book.audited().count() as u64;
                         host.is_open() && host.is_at_rest() && audited == host.shown()
                     }
-                    Some(_) => true,
+                    Some(PipelineNode::Reader(consumer)) => consumer.is_at_rest(),
+                    Some(PipelineNode::Writer(_) | PipelineNode::Stubborn(_)) => true,
                     None => false,
                 }
         });
@@ -202,10 +214,10 @@ impl Protocol for Pipeline {
         match timer {
             Timer::Broker(timer) => config::timer_name(timer),
             Timer::Writer(timer) => format!("{timer:?}").to_lowercase(),
-            Timer::Reader(reader::Timer::Connect) | Timer::Stubborn(stubborn::Timer::Connect) => {
-                "connect".into()
-            }
-            Timer::Reader(reader::Timer::Watch) | Timer::Stubborn(stubborn::Timer::Watch) => "watch".into(),
+            Timer::Reader(consumer::Timer::Own(timer)) => format!("{timer:?}").to_lowercase(),
+            Timer::Reader(consumer::Timer::Dealt) => "dealt".into(),
+            Timer::Stubborn(stubborn::Timer::Connect) => "connect".into(),
+            Timer::Stubborn(stubborn::Timer::Watch) => "watch".into(),
         }
     }
 

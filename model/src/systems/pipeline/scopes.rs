@@ -24,7 +24,7 @@ pub(super) fn all() -> Vec<NamedScope<Pipeline>> {
             (1, 0, &[("stubborn", "1"), ("flush", "never")]),
             vec![vec![write()]],
             fires(1),
-            (9_379, 30_608),
+            (8_285, 26_362),
         ),
         scope(
             "connection-breaks",
@@ -32,7 +32,7 @@ pub(super) fn all() -> Vec<NamedScope<Pipeline>> {
             (1, 0, &[("stubborn", "1"), ("flush", "never")]),
             vec![vec![write()]],
             fires(1).with(Resource::Break, 1),
-            (51_966, 185_291),
+            (46_209, 160_113),
         ),
         scope(
             "writer-and-reader",
@@ -40,7 +40,7 @@ pub(super) fn all() -> Vec<NamedScope<Pipeline>> {
             (1, 0, &[("flush", "never")]),
             vec![vec![write()]],
             fires(2),
-            (59_280, 203_719),
+            (51_032, 170_196),
         ),
         scope(
             "broker-killed",
@@ -48,7 +48,7 @@ pub(super) fn all() -> Vec<NamedScope<Pipeline>> {
             (1, 0, &[("stubborn", "1"), ("flush", "never")]),
             vec![vec![write()]],
             fires(1).with(Resource::Kill, 1),
-            (408_549, 1_306_271),
+            (364_302, 1_169_908),
         ),
     ]
 }

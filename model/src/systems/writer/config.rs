@@ -30,6 +30,21 @@ pub(super) const SETTINGS: &[(&str, &str)] = &[
     ("producers", "own: each writer is a producer; shared: all are the same"),
 ];
 
+/// The interesting places that a default batch must reach. Two more are reached in scopes alone: callers that number
+/// messages themselves, and writers that share a producer.
+pub(super) const MARKS: &[&str] = &[
+    "sent again after a lost session",
+    "confirmed by the last number",
+    "refused for want of room",
+    "flush outlived a session",
+    "close outlived a session",
+    "close gave up",
+    "another writer noticed",
+    "protocol broken by the server",
+    "no acknowledgement in time",
+    "token refreshed",
+];
+
 /// Bytes of a message that count as small.
 const SMALL: u64 = 64;
 

@@ -127,7 +127,7 @@ impl System for WriterSystem {
     }
 
     fn marks() -> &'static [&'static str] {
-        writer::MARKS
+        config::MARKS
     }
 
     fn mutants() -> Vec<Mutant> {

@@ -46,9 +46,9 @@ fn mood(key: Key) -> Mood {
 }
 
 fn lie(key: Key) -> Mood {
-    match key.below(7, 3) {
-        0 => Mood::LoseFirst,
-        1 => Mood::AckTwice,
+    // Not `LoseFirst`: with the session lost as well, the last number confirms what is not there, and nobody could know.
+    match key.below(7, 2) {
+        0 => Mood::AckTwice,
         _ => Mood::Claim(200),
     }
 }
