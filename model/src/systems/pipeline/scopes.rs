@@ -24,7 +24,7 @@ pub(super) fn all() -> Vec<NamedScope<Pipeline>> {
             (1, 0, &[("stubborn", "1"), ("flush", "never")]),
             vec![vec![write()]],
             fires(1),
-            (8_285, 26_362),
+            (8_386, 26_463),
         ),
         scope(
             "connection-breaks",
@@ -32,7 +32,7 @@ pub(super) fn all() -> Vec<NamedScope<Pipeline>> {
             (1, 0, &[("stubborn", "1"), ("flush", "never")]),
             vec![vec![write()]],
             fires(1).with(Resource::Break, 1),
-            (46_209, 160_113),
+            (46_469, 160_373),
         ),
         scope(
             "writer-and-reader",
@@ -40,7 +40,7 @@ pub(super) fn all() -> Vec<NamedScope<Pipeline>> {
             (1, 0, &[("flush", "never")]),
             vec![vec![write()]],
             fires(2),
-            (51_032, 170_196),
+            (51_321, 170_485),
         ),
         scope(
             "broker-killed",
@@ -48,7 +48,7 @@ pub(super) fn all() -> Vec<NamedScope<Pipeline>> {
             (1, 0, &[("stubborn", "1"), ("flush", "never")]),
             vec![vec![write()]],
             fires(1).with(Resource::Kill, 1),
-            (364_302, 1_169_908),
+            (383_528, 1_189_411),
         ),
     ]
 }
