@@ -32,6 +32,10 @@ const SETTINGS: &[(&str, &str)] = &[
     ("tail", "bytes of messages that the broker keeps in memory for readers"),
     ("response", "a reader is sent no more bytes than this at once"),
     ("credit", "bytes that a reader lets the broker send ahead"),
+    (
+        "commits",
+        "whole or split: whether each commit is confirmed at once, or all but the last offset before the rest",
+    ),
     ("deals", "how long a reader deals with messages before it commits them"),
     ("token", "how often a reader sends a fresh token, or never"),
     ("stop-timeout", "how long a reader may take to give up a partition"),
@@ -57,7 +61,6 @@ pub(super) const MARKS: &[&str] = &[
     "a partition lost with its session",
     "a partition taken away",
     "a partition waits for its commits",
-    "messages of a partition that is gone",
 ];
 
 /// Builds the cluster of a header.
@@ -86,6 +89,7 @@ pub(super) fn build(header: &Header) -> Result<Pipeline, String> {
         partitions: 1,
         reader: small_reader(),
         deals: Dur::ZERO,
+        split: false,
         geometry: Geometry::SIMULATED,
     };
     for (name, value) in &header.config {
@@ -114,6 +118,11 @@ pub(super) fn build(header: &Header) -> Result<Pipeline, String> {
             "tail" => broker.tail_bytes = number()?.into(),
             "response" => broker.response_bytes = number()?,
             "credit" => pipeline.reader.buffer_bytes = number()?.into(),
+            "commits" => match value.as_str() {
+                "whole" => pipeline.split = false,
+                "split" => pipeline.split = true,
+                _ => return Err(wrong("write whole or split")),
+            },
             "deals" => pipeline.deals = span()?,
             "token" => pipeline.reader.token_interval = if value == "never" { None } else { Some(span()?) },
             "stop-timeout" => broker.stop_timeout = span()?,
@@ -165,7 +174,7 @@ fn small_broker() -> broker::Config {
 fn small_reader() -> reader::Config {
     reader::Config {
         buffer_bytes: 4096,
-        commits: 8,
+        commits: 1000,
         start_timeout: Dur::millis(200),
         commit_timeout: Dur::millis(200),
         token_interval: Some(Dur::millis(300)),
@@ -193,6 +202,7 @@ pub(super) fn draw(key: Key) -> Header {
         ("response", pick(8, &["1", "1024"])),
         ("credit", pick(9, &["1", "200", "4096"])),
         ("stubborn", pick(13, &["0", "0", "1"])),
+        ("commits", pick(16, &["whole", "whole", "split"])),
         ("deals", pick(14, &["0ms", "0ms", "1ms", "80ms"])),
     ];
     let (writers, readers) = (1 + key.below(10, 3) as u16, key.below(11, 4) as u16);

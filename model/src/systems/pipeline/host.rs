@@ -6,9 +6,10 @@ use onceward_core::{
     CallId, ClientId, Clock, Machine,
     broker::{
         Broker, Config,
-        api::{Refusal, Request, Response, Settings},
+        api::{Message, Refusal, Request, Response, Settings},
     },
     log::api::Phase,
+    reader::wire::FromServer,
 };
 use std::collections::BTreeMap;
 
@@ -17,6 +18,8 @@ use std::collections::BTreeMap;
 pub struct Host {
     broker: Broker,
     partitions: u32,
+    /// Whether commits are confirmed in two steps.
+    split: bool,
     /// How often the topic was asked for.
     asked: u64,
     asking: bool,
@@ -28,9 +31,9 @@ pub struct Host {
 const OWNER: ClientId = ClientId(u16::MAX - 1);
 
 impl Host {
-    pub(super) fn new(config: Config, partitions: u32) -> Host {
+    pub(super) fn new(config: Config, partitions: u32, split: bool) -> Host {
         match Broker::new(config) {
-            Ok(broker) => Host { broker, partitions, asked: 0, asking: false, open: false },
+            Ok(broker) => Host { broker, partitions, split, asked: 0, asking: false, open: false },
             // The header's settings were validated when the cluster was built.
             Err(bad) => unreachable!("an invalid configuration got past the header: {bad}"),
         }
@@ -79,23 +82,33 @@ impl Host {
         use onceward_core::Action as Act;
         let mut said = Vec::new();
         self.broker.step(clock, input, &mut said);
-        out.extend(said.into_iter().filter_map(|action| {
-            Some(match action {
+        for action in said {
+            let action = match action {
                 Act::Reply(_, response) => {
                     self.asking = false;
                     self.open |= matches!(response, Response::Done | Response::Refused(Refusal::Exists(_)));
-                    return None;
+                    continue;
                 }
                 Act::Disk(id, op) => Act::Disk(id, op),
                 Act::Send(to, message) => Act::Send(to, message),
                 Act::Connect(to, number) => Act::Connect(to, number),
-                Act::Write(conn, message) => Act::Write(conn, message),
+                Act::Write(conn, message) => {
+                    if let Message::ReadReply(FromServer::Committed(commits)) = &message
+                        && self.split
+                    {
+                        let part = commits.iter().map(|(session, end)| (*session, end.saturating_sub(1)));
+                        let part = FromServer::Committed(part.collect());
+                        out.push(Act::Write(conn, Message::ReadReply(part)));
+                    }
+                    Act::Write(conn, message)
+                }
                 Act::Close(conn) => Act::Close(conn),
                 Act::Arm(timer, window) => Act::Arm(Timer::Broker(timer), window),
                 Act::Disarm(timer) => Act::Disarm(Timer::Broker(timer)),
                 Act::Mark(mark) => Act::Mark(mark),
-            })
-        }));
+            };
+            out.push(action);
+        }
     }
 }
 

@@ -68,6 +68,8 @@ pub struct Pipeline {
     pub partitions: u32,
     /// How each reader is configured; the auditor's consumer is none, and it reads everything from the start.
     pub reader: reader::Config,
+    /// Whether a commit is confirmed in two steps, as a broker may.
+    pub split: bool,
     /// How long a reader's caller deals with messages before it commits them.
     pub deals: Dur,
     /// The broker's disk.
@@ -216,7 +218,9 @@ impl System for PipelineSystem {
     fn mutants() -> Vec<Mutant> {
         let broker = broker::Mutant::ALL.iter();
         let broker = broker.map(|mutant| Mutant { about: mutant.about(), activate: mutant.switch_on() });
-        let reader = reader::Mutant::ALL.iter();
+        // No broker of ours sends messages of a partition that it has asked back: the reader's own tests show that bug.
+        let reader =
+            reader::Mutant::ALL.iter().filter(|mutant| **mutant != reader::Mutant::ReleasedIsDelivered);
         let reader = reader.map(|mutant| Mutant { about: mutant.about(), activate: mutant.switch_on() });
         broker.chain(reader).collect()
     }

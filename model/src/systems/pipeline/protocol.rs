@@ -105,7 +105,11 @@ impl Protocol for Pipeline {
 
     fn boot(&self, node: NodeId, _config: u8) -> PipelineNode {
         if node == BROKER {
-            return PipelineNode::Broker(Box::new(Host::new(self.broker.clone(), self.partitions)));
+            return PipelineNode::Broker(Box::new(Host::new(
+                self.broker.clone(),
+                self.partitions,
+                self.split,
+            )));
         }
         if self.is_stubborn(node) {
             return PipelineNode::Stubborn(Stubborn::new(node));
