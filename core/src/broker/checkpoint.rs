@@ -5,8 +5,9 @@
 //! While it is being written, nothing else is: the log is let run dry first, so that the tables are exactly what the records
 //! before it say. One that a crash has cut short counts for nothing.
 //!
-//! A log that does not begin with record 0 begins with a checkpoint, or it is damaged. Every other one that recovery meets must
-//! say what the records before it have said. Producers are excepted: which of them are forgotten is known in service only
+//! A log that does not begin with record 0 has a checkpoint, or it is damaged: what stands before the first that is complete is
+//! what a crash has left of a front that was being given up, and counts for nothing. Every later one must say what the records
+//! before it have said. Producers are excepted: which of them are forgotten is known in service only
 //! ([`super::producers`]); of those that both know, the numbers must be the same.
 //!
 //! The log is cut at the last checkpoint before which every message is drained; messages behind it stay where they are.
@@ -66,10 +67,10 @@ enum Replay {
     /// Any record.
     #[default]
     Records,
-    /// The log was cut: a checkpoint must begin.
+    /// The log was cut: nothing counts before a checkpoint.
     Front,
     /// It is the source of everything.
-    Taking,
+    Taking { from: u64 },
     /// It must be this.
     Comparing { from: u64, expected: VecDeque<Part> },
 }
@@ -185,18 +186,31 @@ impl Broker {
             (Replay::Front, Some(Part::Begin)) => {
                 mark(out, "begun from a checkpoint");
                 self.checkpoints.since = 0;
-                Replay::Taking
+                Replay::Taking { from: sequence }
             }
-            (Replay::Front, _) => return Err("the log begins with no checkpoint".to_string()),
-            (Replay::Taking, Some(Part::End)) => {
+            (Replay::Front, _) => {
+                self.checkpoints.replay = Replay::Front;
+                return Ok(true);
+            }
+            (Replay::Taking { from }, Some(Part::End)) => {
                 self.checkpoints.size = self.checkpoints.since;
+                self.checkpoints.complete.push_back(from);
                 Replay::Records
             }
-            (Replay::Taking, Some(part)) => {
-                self.take_part(part)?;
-                Replay::Taking
+            // A crash has cut it short.
+            (Replay::Taking { .. }, None | Some(Part::Begin)) => {
+                (self.catalogue, self.producers) = (Catalogue::default(), Producers::default());
+                self.checkpoints.since = 0;
+                self.checkpoints.replay = match part {
+                    Some(_) => Replay::Taking { from: sequence },
+                    None => Replay::Front,
+                };
+                return Ok(true);
             }
-            (Replay::Taking, None) => return Err("the checkpoint is not complete".to_string()),
+            (Replay::Taking { from }, Some(part)) => {
+                self.take_part(part)?;
+                Replay::Taking { from }
+            }
             (Replay::Records | Replay::Comparing { .. }, Some(Part::Begin)) => {
                 self.checkpoints.since = 0;
                 let parts = restate(&self.catalogue, &Producers::default());
@@ -237,8 +251,9 @@ impl Broker {
     /// Recovery has met all records.
     pub(super) fn replay_over(&mut self) -> Result<(), String> {
         match core::mem::take(&mut self.checkpoints.replay) {
-            Replay::Front => Err("the log begins with no checkpoint".to_string()),
-            Replay::Taking => Err("the checkpoint is not complete".to_string()),
+            Replay::Front | Replay::Taking { .. } => {
+                Err("the log has lost its beginning and has no complete checkpoint".to_string())
+            }
             Replay::Records | Replay::Comparing { .. } => Ok(()),
         }
     }

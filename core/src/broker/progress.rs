@@ -109,8 +109,10 @@ impl Broker {
                 format!("recovery ends at record {}, the records at {}", opened.next, self.journal.end());
             return self.damaged(Location::default(), what);
         }
+        let mut front = None;
         while let Some((sequence, entry)) = self.journal.settle(opened.next) {
             let at = entry.at;
+            front.get_or_insert(at);
             match self.replay_part(sequence, at.len, &entry.effect, out) {
                 Ok(false) => {}
                 Ok(true) => continue,
@@ -124,7 +126,10 @@ impl Broker {
                 return self.damaged(at, what);
             }
         }
-        if let Err(what) = self.replay_over().and_then(|()| self.all_there()) {
+        if let Err(what) = self.replay_over() {
+            return self.damaged(front.unwrap_or_default(), what);
+        }
+        if let Err(what) = self.all_there() {
             let file = self.config.pool.folder.to_string();
             self.stage = Stage::Damaged(Damage { file, offset: 0, what });
             return;

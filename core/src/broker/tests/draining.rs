@@ -332,6 +332,35 @@ fn drained() -> Rig {
     rig
 }
 
+#[test]
+fn a_crash_while_the_front_is_given_up_leaves_a_log_that_opens() {
+    let mut rare = draining();
+    rare.checkpoint_bytes = 10_000;
+    let mut rig = Rig::new(rare, 1);
+    let (conn, _) = rig.writer(init("p"));
+    for n in 1..=1000 {
+        let before = rig.disk.files.clone();
+        write(&mut rig, conn, n..=n);
+        let now = &rig.disk.files;
+        let removed =
+            before.into_iter().filter(|(name, _)| name.ends_with(".seg") && !now.contains_key(name));
+        let removed: Vec<_> = removed.collect();
+        if removed.len() > 1 {
+            // All but the first of them are still there.
+            rig.disk.files.extend(removed.into_iter().skip(1));
+            rig.restart();
+            assert_eq!(phase(&rig), Phase::Ready);
+            check(&mut rig, 1..=n);
+            let (conn, session) = rig.writer(init("p"));
+            assert_eq!(session.last_seq_no, n);
+            write(&mut rig, conn, n + 1..=n + 400);
+            rig.restart();
+            return check(&mut rig, 1..=n + 400);
+        }
+    }
+    panic!("the log was never cut by more than one file");
+}
+
 fn damage(rig: &mut Rig) -> String {
     rig.restart();
     match phase(rig) {
@@ -361,7 +390,7 @@ fn what_is_missing_is_named() {
     assert!(rig.marks.contains("log cut"));
     let first = files(&rig, ".seg")[0].clone();
     rig.disk.files.remove(&first);
-    insta::assert_snapshot!(damage(&mut rig), @"00000000000000000009.seg at byte 164: the log begins with no checkpoint");
+    insta::assert_snapshot!(damage(&mut rig), @"00000000000000000009.seg at byte 164: the log has lost its beginning and has no complete checkpoint");
 }
 
 #[test]
