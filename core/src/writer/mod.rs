@@ -90,9 +90,11 @@ pub struct Writer {
     phase: Phase,
     /// How many streams there were.
     streams: u32,
-    /// How many sessions the producer had had when this writer's last one was opened, and how many this writer has asked
-    /// for since, if the server says such things.
-    epoch: Option<(u64, u32)>,
+    /// How many sessions the producer had had when this writer's last one was opened, if the server says such things.
+    epoch: Option<u64>,
+    /// How many sessions this writer has asked for that are not among those: what was asked for on a stream that was lost
+    /// may still be opened, however late.
+    asked: u32,
     /// Sessions lost in a row, as far as it makes a difference.
     losses: u32,
     window: Window,
@@ -147,6 +149,7 @@ impl Writer {
             phase: Phase::Idle,
             streams: 0,
             epoch: None,
+            asked: 0,
             losses: 0,
             window: Window::default(),
             numbers: Numbers::default(),

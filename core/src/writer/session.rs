@@ -30,9 +30,7 @@ impl Writer {
     pub(super) fn opened(&mut self, stream: StreamId, out: &mut Out) {
         if self.phase == Phase::Opening(stream) {
             self.phase = Phase::Greeting(stream);
-            if let Some((_, asked)) = &mut self.epoch {
-                *asked = asked.saturating_add(1);
-            }
+            self.asked = self.asked.saturating_add(1);
             out.push(Action::Send(stream, FromClient::Init(self.config.init())));
         }
     }
@@ -89,8 +87,8 @@ impl Writer {
                 _ if !self.window.has_sent(last_seq_no) && !mutant!(ReconnectRenumbers) => {
                     Some(Fence::Foreign(last_seq_no))
                 }
-                (Some((before, asked)), Some(now)) if now > before.saturating_add(asked.into()) => {
-                    Some(Fence::Between { asked, sessions: now - before })
+                (Some(before), Some(now)) if now > before.saturating_add(self.asked.into()) => {
+                    Some(Fence::Between { asked: self.asked, sessions: now - before })
                 }
                 _ => None,
             };
@@ -106,7 +104,15 @@ impl Writer {
         out.push(Action::Disarm(Timer::Start));
         self.phase = Phase::Ready(stream);
         self.codecs.clone_from(&session.codecs);
-        self.epoch = epoch.map(|epoch| (epoch, 0));
+        self.asked = match (self.epoch, epoch) {
+            (_, None) => 0,
+            (None, Some(_)) => self.asked.saturating_sub(1),
+            (Some(before), Some(now)) => {
+                let opened = u32::try_from(now.saturating_sub(before)).unwrap_or(u32::MAX);
+                self.asked.saturating_sub(opened)
+            }
+        };
+        self.epoch = epoch;
         let highest = *self.numbers.highest.get_or_insert(last_seq_no);
         self.numbers.acknowledged = last_seq_no;
         out.push(Action::Tell(Event::Session { session, next_seq_no: highest.saturating_add(1) }));

@@ -129,6 +129,20 @@ fn a_session_in_between_is_another_writer_if_something_open_was_stored() {
 }
 
 #[test]
+fn an_opening_of_its_own_that_the_server_hears_late_is_nobody_elses() {
+    for (last, fence) in [(6, None), (7, Some(Fence::Between { asked: 2, sessions: 3 }))] {
+        // One opening was lost with its stream; the next one's session is the producer's fourth.
+        let mut rig = lost_with_epochs(1);
+        rig.greet_as("producer-0-4", 0, &[]);
+        rig.overload();
+        rig.fire(Timer::Retry);
+        // The lost one was the fifth.
+        rig.greet_as(&alloc::format!("producer-0-{last}"), 2, &[]);
+        assert_eq!(ended(&rig), fence.map(Failure::ProducerFenced).as_ref(), "{last}");
+    }
+}
+
+#[test]
 fn names_of_sessions_that_say_nothing_of_epochs_prove_nothing() {
     for name in
         ["s", "producer|9a-5b_7", "producer-0", "producer-0-x", "producer-9a-5", "other-0-9", "producer"]
