@@ -61,6 +61,11 @@ pub(super) const MARKS: &[&str] = &[
     "a partition lost with its session",
     "a partition taken away",
     "a partition waits for its commits",
+    "messages drained",
+    "messages read from the pool",
+    "checkpoint written",
+    "begun from a checkpoint",
+    "log cut",
 ];
 
 /// Builds the cluster of a header.
