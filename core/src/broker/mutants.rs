@@ -23,11 +23,11 @@ crate::mutants! {
         /// BUGS-C11, reading: a commit of some messages of a record commits them all.
         PartOfRecordCommitsAll => "commits-are-asked-for",
         /// BUGS-S6, draining: messages count as drained when they are written to a file, before its sync.
-        DrainedBeforeSync => "acked-is-stored",
+        DrainedBeforeSync => "broker-opens-again",
         /// BUGS-S3: what was written to a partition while it was flushed is taken for flushed.
-        DrainedAhead => "acked-is-stored",
+        DrainedAhead => "broker-opens-again",
         /// PEERS-S1, PEERS-S13, class: the log is cut before what stands there is drained.
-        LogCutBeforeDrained => "acked-is-stored",
+        LogCutBeforeDrained => "broker-opens-again",
         /// Checkpoints, class: one says nothing of what producers have stored.
         CheckpointForgetsNumbers => "stored-once",
         /// Checkpoints, class: one says nothing of commits.

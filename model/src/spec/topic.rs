@@ -41,6 +41,9 @@ pub const HANDED_ON: &str = "what-is-read-is-handed-on";
 /// A caller hears of each of its commits, and the truth.
 pub const COMMITS_SETTLE: &str = "commits-settle";
 
+/// A broker recovers by itself.
+pub const OPENS_AGAIN: &str = "broker-opens-again";
+
 /// The table of promises.
 pub const PROMISES: &[Promise] = &[
     Promise {
@@ -79,6 +82,10 @@ pub const PROMISES: &[Promise] = &[
     Promise {
         id: ONE_WRITER,
         says: "Once a newer session of a producer is open, an older one is not acknowledged anything any more.",
+    },
+    Promise {
+        id: OPENS_AGAIN,
+        says: "A broker whose disk was damaged no more than the fault model allows opens again, by itself.",
     },
     Promise {
         id: HANDED_ON,

@@ -139,6 +139,9 @@ pub(super) fn build(header: &Header) -> Result<Pipeline, String> {
     if !(1..=64).contains(&pipeline.partitions) {
         return Err(format!("partitions={}: 1 to 64", pipeline.partitions));
     }
+    if pipeline.reader.buffer_bytes == 0 {
+        return Err("credit=0: nobody would be sent anything".into());
+    }
     pipeline.broker.validate().map_err(|error| error.to_string())?;
     pipeline.writer.validate().map_err(|error| error.to_string())?;
     pipeline.reader.validate().map_err(|error| error.to_string())?;

@@ -8,7 +8,10 @@ use super::{
     stubborn::{self, Stubborn},
 };
 use crate::{
-    spec::{publish::Record, topic::Book},
+    spec::{
+        publish::Record,
+        topic::{Book, OPENS_AGAIN},
+    },
     systems::writer::{self, client::Client, verbs, wire},
     world::{Event, Protocol, Seen, Violation, World, disk::Geometry},
 };
@@ -26,6 +29,8 @@ pub struct Ghost {
     writers: writer::Ghost,
     /// How often stubborn writers have started.
     starts: BTreeMap<NodeId, u16>,
+    /// Whether the broker's disk was damaged beyond what crashes and failing operations do.
+    damaged: bool,
     /// What was said on the streams.
     pub book: Book,
 }
@@ -151,7 +156,8 @@ impl Protocol for Pipeline {
             Event::Booted(node) if self.is_writer(node) => ghost.writers.history.booted(node),
             Event::Replied(node, call, response) => return ghost.writers.replied(seen, node, call, response),
             Event::Stepped(node, _, actions) => return ghost.stepped(self, seen, node, actions),
-            Event::Booted(_) | Event::Crashed { .. } | Event::Damaged(_) => {}
+            Event::Damaged(_) => ghost.damaged = true,
+            Event::Booted(_) | Event::Crashed { .. } => {}
         }
         Ok(())
     }
@@ -166,7 +172,17 @@ impl Protocol for Pipeline {
                     consumer.judge()?;
                     ghost.book.bears_out(consumer.confirmed())?;
                 }
-                Some(PipelineNode::Broker(_) | PipelineNode::Stubborn(_)) | None => {}
+                Some(PipelineNode::Broker(host)) => {
+                    if let Phase::Damaged(damage) = host.phase()
+                        && !ghost.damaged
+                    {
+                        return Err(Violation::new(
+                            OPENS_AGAIN,
+                            format!("the broker refuses its files: {damage}"),
+                        ));
+                    }
+                }
+                Some(PipelineNode::Stubborn(_)) | None => {}
             }
         }
         if self.settled(ghost, world) { ghost.judge() } else { Ok(()) }
