@@ -249,6 +249,7 @@ impl Broker {
     pub(in super::super) fn flushed(&mut self, slot: u32, out: &mut Out) {
         let Some(flush) = self.pool.flushes.remove(&slot) else { return };
         mark(out, "messages drained");
+        self.pool.failures = 0;
         let Flush { partition, number, len, since, .. } = flush;
         if self.catalogue.partition(partition).is_some() {
             self.pool.open.insert(partition, Growing { number, len, since });

@@ -49,7 +49,7 @@ pub use config::Config;
 use super::catalogue::PartitionId;
 use super::{Broker, Out, Stage, Timer};
 use crate::log::segments::OP_IDS;
-use crate::{Action, Clock, DiskOp, DiskResult, Mono, OpId, Path, Window};
+use crate::{Action, Clock, DiskOp, DiskResult, Dur, Mono, OpId, Path, Window};
 use alloc::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     format,
@@ -73,6 +73,9 @@ pub(super) const MARKS: &[&str] = &[
     "a file of the pool cannot be read",
     "writers wait for the pool",
 ];
+
+/// How often the pause after a failure is doubled: with the default of the log's, up to 12.8 s.
+const DOUBLINGS: u8 = 6;
 
 /// Operations of flushes, by slot; those of the log are below.
 const OP_FLUSH: u32 = OP_IDS;
@@ -118,6 +121,8 @@ pub(super) struct Pool {
     armed: bool,
     /// Nothing is tried before the timer.
     waiting: bool,
+    /// Pauses since a flush last went well, up to [`DOUBLINGS`].
+    failures: u8,
     /// The broker ends as soon as everything is drained, or fails to be.
     pub(super) ending: bool,
 }
@@ -232,12 +237,16 @@ impl Broker {
         }
     }
 
-    /// Something failed: a pause.
+    /// Something failed: a pause, the longer the more often it failed since a flush last went well. Each try leaves a name
+    /// behind, to be created and removed, and a disk stays full for long.
     fn pause(&mut self, out: &mut Out) {
         self.pool.ending = false;
         if !self.pool.waiting {
             self.pool.waiting = true;
-            out.push(Action::Arm(Timer::Pool, self.config.segments.retry));
+            let doubled = |span: Dur| Dur(span.0.saturating_mul(1 << self.pool.failures));
+            let Window { from, to } = self.config.segments.retry;
+            out.push(Action::Arm(Timer::Pool, Window { from: doubled(from), to: doubled(to) }));
+            self.pool.failures = (self.pool.failures + 1).min(DOUBLINGS);
         }
     }
 

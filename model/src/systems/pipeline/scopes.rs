@@ -40,7 +40,7 @@ pub(super) fn all() -> Vec<NamedScope<Pipeline>> {
             (1, 0, &[("flush", "never")]),
             vec![vec![write()]],
             fires(2),
-            (51_321, 170_485),
+            (51_341, 170_505),
         ),
         scope(
             "broker-killed",

@@ -8,7 +8,7 @@
 
 use super::file::{State, SyncEnd};
 use onceward_core::Path;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The number of a file in the disk's table. Numbers are given by the order of names, so that disks that behave
 /// alike are equal.
@@ -117,14 +117,30 @@ impl Names {
         self.changes.insert(at, NameChange { what, waits });
     }
 
-    /// Puts changes of different names in the order of their names.
+    /// Puts changes of different names in the order of their names: of those whose predecessors have all been put, the
+    /// one with the least name is next.
     fn sort(&mut self) {
-        let mut rest = std::mem::take(&mut self.changes);
-        while !rest.is_empty() {
-            let free =
-                (0..rest.len()).filter(|at| !rest[..*at].iter().any(|one| one.what.meets(&rest[*at].what)));
-            let Some(least) = free.min_by_key(|at| rest[*at].what.name()) else { break };
-            self.changes.push(rest.remove(least));
+        let changes = std::mem::take(&mut self.changes);
+        let mut followers = vec![Vec::new(); changes.len()];
+        let mut predecessors = vec![0usize; changes.len()];
+        for (at, change) in changes.iter().enumerate() {
+            for before in (0..at).filter(|before| changes[*before].what.meets(&change.what)) {
+                followers[before].push(at);
+                predecessors[at] += 1;
+            }
+        }
+        let names: Vec<Path> = changes.iter().map(|change| change.what.name().clone()).collect();
+        let mut changes: Vec<Option<NameChange>> = changes.into_iter().map(Some).collect();
+        let mut free: BTreeSet<(&Path, usize)> =
+            (0..names.len()).filter(|at| predecessors[*at] == 0).map(|at| (&names[at], at)).collect();
+        while let Some((_, least)) = free.pop_first() {
+            self.changes.extend(changes[least].take());
+            for next in followers[least].drain(..) {
+                predecessors[next] -= 1;
+                if predecessors[next] == 0 {
+                    free.insert((&names[next], next));
+                }
+            }
         }
     }
 
