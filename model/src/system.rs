@@ -277,6 +277,11 @@ pub trait System: Send + Sync + 'static {
         &[]
     }
 
+    /// All marks that its machines can leave: those, and others that a scenario may expect all the same.
+    fn all_marks() -> Vec<&'static str> {
+        Self::marks().to_vec()
+    }
+
     /// Its known bugs.
     fn mutants() -> Vec<Mutant> {
         Vec::new()

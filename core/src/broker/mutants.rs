@@ -25,7 +25,7 @@ crate::mutants! {
         /// BUGS-S6, draining: messages count as drained when they are written to a file, before its sync.
         DrainedBeforeSync => "broker-opens-again",
         /// BUGS-S3: what was written to a partition while it was flushed is taken for flushed.
-        DrainedAhead => "broker-opens-again",
+        DrainedAhead => "settles",
         /// PEERS-S1, PEERS-S13, class: the log is cut before what stands there is drained.
         LogCutBeforeDrained => "broker-opens-again",
         /// Checkpoints, class: one says nothing of what producers have stored.

@@ -222,11 +222,11 @@ fn read_expect<S: System>(item: &[Word], comma: impl Fn(&Word) -> bool) -> Resul
         return Err(problem("what is expected? A name is missing here", to, to));
     }
     if kind == "reaches" {
-        let known = || S::marks().iter().copied();
-        if known().any(|mark| mark == name) {
+        let known = S::all_marks();
+        if known.iter().any(|mark| *mark == name) {
             return Ok(Expect::Reaches(name));
         }
-        return Err(problem(suggest::unknown("mark", &name, known()), start, to));
+        return Err(problem(suggest::unknown("mark", &name, known), start, to));
     }
     if !ids().any(|id| id == name) {
         return Err(match (item, suggest::nearest(texts[0], ["holds", "violates", "reaches"])) {

@@ -388,24 +388,6 @@ impl Book {
         self.confirmed.get(&partition).copied().unwrap_or(0) >= shown
     }
 
-    /// Whether the broker has said everything to be committed that a caller was told to be: ends of commits by partition.
-    ///
-    /// # Errors
-    /// A caller was told more.
-    pub fn bears_out(&self, told: impl Iterator<Item = (u32, u64)>) -> Result<(), Violation> {
-        for (partition, end) in told {
-            let confirmed = self.confirmed.get(&partition).copied().unwrap_or(0);
-            if end > confirmed {
-                let what = format!(
-                    "a caller was told that partition {partition} is committed up to {end}, which is confirmed up to \
-                     {confirmed}"
-                );
-                return Err(Violation::new(COMMITS_SETTLE, what));
-            }
-        }
-        Ok(())
-    }
-
     /// Compares what was ever told with what the auditor was shown in the end: all of it.
     ///
     /// # Errors

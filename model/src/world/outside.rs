@@ -7,7 +7,7 @@
 //! is as good as the copy that was last [put in its place](World::place).
 
 use super::{Key, Landed, Protocol, Seen, Sink, Time, Violation, World, apply::Run};
-use onceward_core::{CallId, Clock, NodeAction, NodeId, NodeInput};
+use onceward_core::{Action, CallId, Clock, Input, NodeAction, NodeId, NodeInput};
 
 impl<P: Protocol> World<P> {
     /// The same world, with machines that live elsewhere.
@@ -43,14 +43,29 @@ impl<P: Protocol> World<P> {
     ) -> Result<Option<usize>, Violation> {
         sink.input(seen, node, clock, input);
         sink.actions(seen, node, clock, actions);
-        let cut = self.host_mut(node).cut_short.take().map(|n| actions.len().min(usize::from(n)));
+        let host = self.host_mut(node);
+        let cut = host.cut_short.take().map(|n| actions.len().min(usize::from(n)));
         let performed = &actions[..cut.unwrap_or(actions.len())];
+        if let Input::Timer(fired) = input {
+            host.disarm(*fired);
+        }
+        for action in performed {
+            match action {
+                Action::Arm(timer, window) => {
+                    let due = (clock.mono.after(window.from), clock.mono.after(window.to));
+                    host.arm(*timer, Key::root(0, 0), due);
+                }
+                Action::Disarm(timer) => host.disarm(*timer),
+                _ => {}
+            }
+        }
         let World { protocol, ghost, .. } = self;
         protocol.observe(ghost, seen, super::Event::Stepped(node, clock, performed))?;
         Ok(cut)
     }
 
-    /// Performs one action of a machine. Timers are its host's business and are not performed.
+    /// Performs one action of a machine. Timers are its host's business and are not performed: what is armed shows in
+    /// [`Host::timers`](super::Host::timers) since the step, and fires elsewhere.
     ///
     /// # Errors
     /// The promise that is broken by it.
@@ -84,6 +99,7 @@ impl<P: Protocol> World<P> {
         let host = self.host_mut(node);
         host.disk.kill(landed);
         host.ops.clear();
+        host.timers.clear();
     }
 
     /// Puts a copy of a machine where this world would keep its own, to be judged. Does nothing if the process is down.

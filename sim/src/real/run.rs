@@ -317,7 +317,7 @@ impl<S: Hosted, W: Watch<S::Protocol>> Run<'_, S, W> {
             }
             "mark" => {
                 let name = line.strip_prefix("mark ").unwrap_or("");
-                if let Some(mark) = S::marks().iter().find(|mark| **mark == name) {
+                if let Some(mark) = S::all_marks().into_iter().find(|mark| *mark == name) {
                     self.watch.mark(mark);
                 }
             }

@@ -145,7 +145,9 @@ impl<'a, P: Protocol, W: Watch<P>> Shell<'a, P, W> {
             self.mirror();
         }
         if self.run.limits.healing {
-            self.until(self.run.now.after(linger(plan.scenario))).await?;
+            // At least long enough for machines to take what they were given last.
+            let linger = linger(plan.scenario).max(Dur::millis(1));
+            self.until(self.run.now.after(linger)).await?;
         }
         self.snapshot();
         self.run.world.check()?;

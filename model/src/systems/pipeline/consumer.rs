@@ -12,7 +12,7 @@ use onceward_core::{
     broker::api::Message,
     reader::{
         self, Config, Event, Part, StreamId, Ticket, Timer as Own,
-        wire::{PartitionData, Range},
+        wire::{FromServer, PartitionData, PartitionSessionId, Range},
     },
     writer::failure::GrpcStatus,
 };
@@ -46,8 +46,10 @@ pub struct Consumer {
     /// Commits without an answer.
     tickets: BTreeMap<Ticket, (u32, u64)>,
     commits: u64,
-    /// By partition, the highest end of a commit that the caller was told to be durable.
-    confirmed: BTreeMap<u32, u64>,
+    /// What the broker calls partitions on the present stream.
+    sessions: BTreeMap<PartitionSessionId, u32>,
+    /// By partition, everything below which the broker has said to be committed.
+    heard: BTreeMap<u32, u64>,
     wrong: Option<(&'static str, String)>,
 }
 
@@ -82,14 +84,10 @@ impl Consumer {
             parts: BTreeMap::new(),
             tickets: BTreeMap::new(),
             commits: 0,
-            confirmed: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            heard: BTreeMap::new(),
             wrong: None,
         }
-    }
-
-    /// What the caller was told to be committed, by partition.
-    pub(super) fn confirmed(&self) -> impl Iterator<Item = (u32, u64)> {
-        self.confirmed.iter().map(|(partition, end)| (*partition, *end))
     }
 
     /// Whether what the caller was told makes sense.
@@ -172,8 +170,14 @@ impl Consumer {
             }
             Event::Committed(ticket) => match self.tickets.remove(&ticket) {
                 Some((partition, end)) => {
-                    let confirmed = self.confirmed.entry(partition).or_default();
-                    *confirmed = (*confirmed).max(end);
+                    let heard = self.heard.get(&partition).copied().unwrap_or(0);
+                    if end > heard {
+                        let what = format!(
+                            "the caller is told that partition {partition} is committed up to {end}, the broker has \
+                             said up to {heard}"
+                        );
+                        self.complain(COMMITS_SETTLE, what);
+                    }
                 }
                 None => self.complain(COMMITS_SETTLE, format!("commit {} is answered twice", ticket.0)),
             },
@@ -184,6 +188,29 @@ impl Consumer {
             }
             Event::Ended(end) => self.complain(HANDED_ON, format!("the reader has ended: {end}")),
             Event::Session(_) | Event::Lost(..) | Event::Closed(..) => {}
+        }
+    }
+
+    /// Keeps what the broker says to be committed.
+    fn listen(&mut self, said: &FromServer) {
+        let mut heard = Vec::new();
+        match said {
+            FromServer::Init { .. } => self.sessions.clear(),
+            FromServer::Start { session, partition, committed, .. } => {
+                self.sessions.insert(*session, *partition);
+                heard.push((*session, *committed));
+            }
+            FromServer::Stop { session, committed, .. } | FromServer::Status { session, committed, .. } => {
+                heard.push((*session, *committed));
+            }
+            FromServer::Committed(offsets) => heard.extend(offsets),
+            _ => {}
+        }
+        for (session, committed) in heard {
+            if let Some(partition) = self.sessions.get(&session) {
+                let heard = self.heard.entry(*partition).or_default();
+                *heard = (*heard).max(committed);
+            }
         }
     }
 
@@ -228,7 +255,10 @@ impl Consumer {
         let input = match input {
             In::Boot => reader::Input::Start,
             In::Opened(conn) => reader::Input::Opened(stream(conn)),
-            In::Received(conn, Message::ReadReply(said)) => reader::Input::Received(stream(conn), said),
+            In::Received(conn, Message::ReadReply(said)) => {
+                self.listen(&said);
+                reader::Input::Received(stream(conn), said)
+            }
             In::Closed(conn, why) => {
                 let broken = GrpcStatus { code: UNAVAILABLE, message: "the connection broke".into() };
                 reader::Input::Ended(stream(conn), (why != Closed::Finished).then_some(broken))

@@ -215,6 +215,10 @@ impl System for PipelineSystem {
         config::MARKS
     }
 
+    fn all_marks() -> Vec<&'static str> {
+        [broker::MARKS, writer::MARKS, reader::MARKS].concat()
+    }
+
     fn mutants() -> Vec<Mutant> {
         let broker = broker::Mutant::ALL.iter();
         let broker = broker.map(|mutant| Mutant { about: mutant.about(), activate: mutant.switch_on() });

@@ -168,10 +168,7 @@ impl Protocol for Pipeline {
                 Some(PipelineNode::Writer(_)) => {
                     ghost.writers.history.within(node, self.writer.buffer_bytes)?;
                 }
-                Some(PipelineNode::Reader(consumer)) => {
-                    consumer.judge()?;
-                    ghost.book.bears_out(consumer.confirmed())?;
-                }
+                Some(PipelineNode::Reader(consumer)) => consumer.judge()?,
                 Some(PipelineNode::Broker(host)) => {
                     if let Phase::Damaged(damage) = host.phase()
                         && !ghost.damaged

@@ -130,6 +130,10 @@ impl System for WriterSystem {
         config::MARKS
     }
 
+    fn all_marks() -> Vec<&'static str> {
+        writer::MARKS.to_vec()
+    }
+
     fn mutants() -> Vec<Mutant> {
         writer::Mutant::ALL
             .iter()

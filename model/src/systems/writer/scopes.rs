@@ -43,7 +43,7 @@ pub(super) fn all() -> Vec<NamedScope<Topic>> {
             (1, &[("fencing", "no")]),
             vec![vec![write(ONE)], vec![write(ONE), (ONE, Request::Close)]],
             fires(3).with(Resource::Break, 1),
-            (88_527, 293_643),
+            (92_540, 303_795),
         ),
         scope(
             "flush",
@@ -51,7 +51,7 @@ pub(super) fn all() -> Vec<NamedScope<Topic>> {
             (1, &[]),
             vec![vec![write(ONE)], vec![(ONE, Request::Flush)], vec![write(ONE)], vec![makes(Mood::Finish)]],
             fires(3),
-            (60_953, 179_295),
+            (65_151, 189_348),
         ),
         scope(
             "close",
@@ -59,7 +59,7 @@ pub(super) fn all() -> Vec<NamedScope<Topic>> {
             (1, &[]),
             vec![vec![write(ONE)], vec![(ONE, Request::Close)], vec![makes(Mood::Overload)]],
             fires(4),
-            (35_436, 120_330),
+            (40_967, 135_025),
         ),
         scope(
             "storm",
@@ -67,7 +67,7 @@ pub(super) fn all() -> Vec<NamedScope<Topic>> {
             (1, &[]),
             vec![vec![makes(Mood::Refuse(3)), write(ONE)]],
             fires(5),
-            (21_642, 68_980),
+            (23_217, 73_264),
         ),
         scope(
             "swallowed",
@@ -75,7 +75,7 @@ pub(super) fn all() -> Vec<NamedScope<Topic>> {
             (1, &[("batch", "1")]),
             vec![vec![write(ONE)], vec![write(ONE), (ONE, Request::Destroy)], vec![makes(Mood::Swallow(1))]],
             fires(3),
-            (15_112, 43_089),
+            (15_570, 44_046),
         ),
         scope(
             "rivals",
@@ -107,7 +107,7 @@ pub(super) fn all() -> Vec<NamedScope<Topic>> {
             (1, &[("batch", "1")]),
             vec![vec![write(ONE)], vec![write(ONE)], vec![makes(Mood::AckTwice)]],
             fires(2),
-            (4_247, 11_061),
+            (4_313, 11_200),
         ),
         scope(
             "codecs",
@@ -115,7 +115,7 @@ pub(super) fn all() -> Vec<NamedScope<Topic>> {
             (1, &[]),
             vec![vec![coded(ONE, Codec::RAW)], vec![coded(ONE, Codec::GZIP)]],
             fires(2),
-            (1_790, 3_939),
+            (1_823, 3_992),
         ),
         scope(
             "power-loss",
@@ -123,7 +123,7 @@ pub(super) fn all() -> Vec<NamedScope<Topic>> {
             (1, &[("disk", "yes")]),
             vec![vec![write(ONE)], vec![write(ONE)]],
             fires(2).with(Resource::PowerLoss, 1),
-            (99_777, 282_101),
+            (105_077, 295_133),
         ),
         scope(
             "killed",
@@ -131,7 +131,7 @@ pub(super) fn all() -> Vec<NamedScope<Topic>> {
             (1, &[("disk", "yes"), ("fencing", "no")]),
             vec![vec![write(ONE), write(ONE)]],
             fires(2).with(Resource::Kill, 1),
-            (31_201, 89_022),
+            (33_416, 94_125),
         ),
         scope(
             "cut",
@@ -139,7 +139,7 @@ pub(super) fn all() -> Vec<NamedScope<Topic>> {
             (1, &[]),
             vec![vec![write(ONE), (ONE, Request::Flush)], vec![write(ONE)]],
             fires(3).with(Resource::Cut, 1),
-            (23_980, 73_028),
+            (24_796, 75_061),
         ),
         scope(
             "room",
@@ -147,7 +147,7 @@ pub(super) fn all() -> Vec<NamedScope<Topic>> {
             (1, &[("room", "1"), ("token", "10ms")]),
             vec![vec![write(ONE), (ONE, Request::Flush)], vec![write(ONE)]],
             fires(2),
-            (2_145, 4_925),
+            (2_185, 4_991),
         ),
         scope(
             "numbers",
@@ -155,7 +155,7 @@ pub(super) fn all() -> Vec<NamedScope<Topic>> {
             (1, &[("before", "1")]),
             vec![vec![numbered(1), numbered(3)], vec![(ONE, Request::Flush)]],
             fires(2).with(Resource::Break, 1),
-            (6_461, 17_649),
+            (6_850, 18_393),
         ),
     ]
 }
