@@ -147,7 +147,6 @@ fn what_cannot_be_done_is_told_with_its_reason() {
         "list --token-file missing.txt",
         "list --token-file empty",
         "list --ca empty",
-        "list --record rec",
     ];
     let mut seen: String = lines.iter().map(|line| place.show(line, "x\n")).collect();
     for (endpoint, args) in [

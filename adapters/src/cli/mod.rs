@@ -31,16 +31,13 @@ struct Cli {
     /// Print results and errors as JSON, one object a line
     #[arg(long, global = true)]
     json: bool,
-    /// Record everything that the store's machine is told and answers, in this folder, for `cargo sim validate`
-    #[arg(long, global = true, value_name = "FOLDER")]
-    record: Option<PathBuf>,
 }
 
 #[derive(Subcommand, Debug)]
 enum Command {
     /// Work with a store of events in a folder
-    #[command(subcommand, after_help = exit::HELP)]
-    Log(Box<LogCommand>),
+    #[command(after_help = exit::HELP)]
+    Log(Log),
     /// Serve a topic broker to the clients of YDB topics
     #[cfg(feature = "serve")]
     #[command(after_long_help = serve::HELP)]
@@ -53,6 +50,15 @@ enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
+}
+
+#[derive(Args, Debug)]
+struct Log {
+    #[command(subcommand)]
+    command: Box<LogCommand>,
+    /// Record everything that the store's machine is told and answers, in this folder, for `cargo sim validate`
+    #[arg(long, global = true, value_name = "FOLDER")]
+    record: Option<PathBuf>,
 }
 
 #[derive(Subcommand, Debug)]
@@ -87,7 +93,7 @@ const PAYLOAD: u32 = 16 << 20;
 /// Runs the command of this process's arguments.
 pub(crate) fn main() -> ExitCode {
     let cli = Cli::parse();
-    let session = Session::new(cli.json, cli.record);
+    let mut session = Session::new(cli.json);
     let level = match &cli.command {
         #[cfg(feature = "serve")]
         Command::Serve(_) => tracing::Level::INFO,
@@ -105,15 +111,18 @@ pub(crate) fn main() -> ExitCode {
         Command::Serve(command) => command.run(&session),
         #[cfg(feature = "topic")]
         Command::Topic(command) => command.run(&session),
-        Command::Log(command) => match *command {
-            LogCommand::Append(command) => command.run(&session),
-            LogCommand::Import(command) => command.run(&session),
-            LogCommand::Read(command) => command.run(&session),
-            LogCommand::Tail(command) => command.run(&session),
-            LogCommand::Verify(store) => inspect::verify(&store, &session),
-            LogCommand::Stats(store) => inspect::stats(&store, &session),
-            LogCommand::Backup(command) => command.run(&session),
-        },
+        Command::Log(Log { command, record }) => {
+            session.record = record;
+            match *command {
+                LogCommand::Append(command) => command.run(&session),
+                LogCommand::Import(command) => command.run(&session),
+                LogCommand::Read(command) => command.run(&session),
+                LogCommand::Tail(command) => command.run(&session),
+                LogCommand::Verify(store) => inspect::verify(&store, &session),
+                LogCommand::Stats(store) => inspect::stats(&store, &session),
+                LogCommand::Backup(command) => command.run(&session),
+            }
+        }
     };
     let code = match result {
         Ok(()) => Exit::Done,

@@ -78,7 +78,6 @@ fn advertised(text: &str) -> Result<(String, u16), String> {
 
 impl Serve {
     pub(super) fn run(self, session: &Session) -> anyhow::Result<()> {
-        anyhow::ensure!(!session.records(), "--record is for stores: a broker is not recorded");
         let signal = Signal::catch().context("signals cannot be caught")?;
         let mut defaults = Options::new(self.data);
         let pool = &mut defaults.config.pool;

@@ -12,12 +12,13 @@ use std::path::{Path, PathBuf};
 /// What was asked of every command.
 pub(super) struct Session {
     pub(super) json: bool,
-    record: Option<PathBuf>,
+    /// Where a store is recorded.
+    pub(super) record: Option<PathBuf>,
 }
 
 impl Session {
-    pub(super) fn new(json: bool, record: Option<PathBuf>) -> Session {
-        Session { json, record }
+    pub(super) fn new(json: bool) -> Session {
+        Session { json, record: None }
     }
 
     /// Opens a store with the command's own limits.
@@ -29,12 +30,6 @@ impl Session {
         options.config.queue_bytes = options.config.queue_bytes.max(u64::from(PAYLOAD));
         options.config.segments.queue_bytes = options.config.segments.queue_bytes.max(2 * u64::from(PAYLOAD));
         options.open(folder)
-    }
-
-    /// Whether a recording was asked for.
-    #[cfg(any(feature = "serve", feature = "topic"))]
-    pub(super) fn records(&self) -> bool {
-        self.record.is_some()
     }
 
     /// Prints one result: a line of text, or of JSON.

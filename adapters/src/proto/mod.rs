@@ -10,4 +10,5 @@ pub(crate) mod common;
 pub(crate) mod read;
 pub(crate) mod services;
 pub(crate) mod topic;
+pub(crate) mod values;
 pub(crate) mod write;

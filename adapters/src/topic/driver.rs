@@ -47,6 +47,36 @@ pub(super) trait Side: Send + Sized + 'static {
     fn tell(&mut self, event: Self::Event, inputs: &mut VecDeque<Self::Input>);
 }
 
+/// The machine's words for what its surroundings do: those of a writer and of a reader are named alike.
+macro_rules! machine_words {
+    () => {
+        fn input(happened: Happened<Self>) -> Input {
+            match happened {
+                Happened::Opened(stream) => Input::Opened(stream),
+                Happened::Received(stream, said) => Input::Received(stream, said),
+                Happened::Ended(stream, why) => Input::Ended(stream, why),
+                Happened::Token(token) => Input::Token(token),
+                Happened::Timer(timer) => Input::Timer(timer),
+            }
+        }
+
+        fn wish(action: Action) -> Wish<Self> {
+            match action {
+                Action::Open(stream) => Wish::Open(stream),
+                Action::Send(stream, word) => Wish::Send(stream, Box::new(convert::said(word))),
+                Action::Drop(stream) => Wish::Drop(stream),
+                Action::FetchToken => Wish::FetchToken,
+                Action::Arm(timer, window) => Wish::Arm(timer, window),
+                Action::Disarm(timer) => Wish::Disarm(timer),
+                Action::Tell(event @ Event::Ended(_)) => Wish::End(event),
+                Action::Tell(event) => Wish::Tell(event),
+                Action::Mark(_) => Wish::Nothing,
+            }
+        }
+    };
+}
+pub(super) use machine_words;
+
 /// Something that happens to a machine, besides what callers say.
 pub(super) enum Happened<S: Side> {
     Opened(StreamId),

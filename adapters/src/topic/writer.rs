@@ -4,7 +4,7 @@
 use super::codec::{Compression, LARGE};
 use super::convert::write as convert;
 use super::dial::Dialler;
-use super::driver::{Answer, Driver, Happened, Side, State, Wish, answered, until};
+use super::driver::{Answer, Driver, Happened, Side, State, Wish, answered, machine_words, until};
 use super::error::{CloseError, WriteError};
 use crate::proto::write as proto;
 use onceward_core::ConfigError;
@@ -313,29 +313,7 @@ impl Side for WriterSide {
 
     const METHOD: &'static str = "Ydb.Topic.V1.TopicService/StreamWrite";
 
-    fn input(happened: Happened<WriterSide>) -> Input {
-        match happened {
-            Happened::Opened(stream) => Input::Opened(stream),
-            Happened::Received(stream, said) => Input::Received(stream, said),
-            Happened::Ended(stream, why) => Input::Ended(stream, why),
-            Happened::Token(token) => Input::Token(token),
-            Happened::Timer(timer) => Input::Timer(timer),
-        }
-    }
-
-    fn wish(action: Action) -> Wish<WriterSide> {
-        match action {
-            Action::Open(stream) => Wish::Open(stream),
-            Action::Send(stream, word) => Wish::Send(stream, Box::new(convert::said(word))),
-            Action::Drop(stream) => Wish::Drop(stream),
-            Action::FetchToken => Wish::FetchToken,
-            Action::Arm(timer, window) => Wish::Arm(timer, window),
-            Action::Disarm(timer) => Wish::Disarm(timer),
-            Action::Tell(event @ Event::Ended(_)) => Wish::End(event),
-            Action::Tell(event) => Wish::Tell(event),
-            Action::Mark(_) => Wish::Nothing,
-        }
-    }
+    machine_words!();
 
     fn heard(said: proto::FromServer) -> Result<Option<FromServer>, String> {
         convert::heard(said)

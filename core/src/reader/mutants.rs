@@ -5,7 +5,7 @@ crate::mutants! {
     pub enum Mutant {
         /// BUGS-C10: a commit of a partition that was lost goes to the partition that has its number now
         /// (ydb-python-sdk fe00ecbe; pulsar 13945).
-        StaleCommitSent => "commits-are-asked-for",
+        StaleCommitSent => "commits-settle",
         /// BUGS-C11: a commit that is acknowledged in part is taken for acknowledged.
         PartialAckIsFull => "commits-settle",
         /// BUGS-B18, reading: messages of a partition that the caller has given up reach it.

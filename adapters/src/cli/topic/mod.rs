@@ -98,7 +98,6 @@ impl Server {
 
 impl Topic {
     pub(super) fn run(self, session: &Session) -> anyhow::Result<()> {
-        ensure!(!session.records(), "--record is for stores: what is done to topics is not recorded");
         let client = self.server.client()?;
         let mut runtime = tokio::runtime::Builder::new_multi_thread();
         let runtime = runtime.worker_threads(2).enable_all().build().context("no threads can be had")?;

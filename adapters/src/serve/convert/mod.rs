@@ -8,12 +8,11 @@ pub(crate) mod topic;
 pub(crate) mod write;
 
 use super::proto::common::{Duration, Issue, OffsetsRange, SupportedCodecs, Timestamp};
+use super::proto::values::{SECOND, duration, signed, timestamp};
 use super::status::{self, Checked, bad};
 use onceward_core::reader::wire::Range;
 use onceward_core::writer::wire::{Codec, Status};
 use onceward_core::{Dur, Wall};
-
-const SECOND: u64 = 1_000_000_000;
 
 /// The only generation that a partition has: it never moves.
 pub(crate) const GENERATION: i64 = 1;
@@ -29,11 +28,6 @@ fn natural(field: &str, number: i64) -> Checked<u64> {
 fn partition(field: &str, number: i64) -> Checked<u32> {
     u32::try_from(natural(field, number)?)
         .map_err(|_| bad(field, format_args!("there is no partition {number}")))
-}
-
-/// A number as the protocol carries it. Offsets, sizes and numbers are below 2^63 by far; nothing wraps if not.
-fn signed(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 fn nanos(field: &str, seconds: i64, nanos: i32) -> Checked<u64> {
@@ -52,21 +46,6 @@ fn moment(field: &str, timestamp: Timestamp) -> Checked<Wall> {
 
 fn span(field: &str, duration: Duration) -> Checked<Dur> {
     nanos(field, duration.seconds, duration.nanos).map(Dur)
-}
-
-fn split(nanos: u64) -> (i64, i32) {
-    // Neither can overflow: 2^64 nanoseconds are 2^35 seconds, and the rest is below 2^30.
-    (signed(nanos / SECOND), i32::try_from(nanos % SECOND).unwrap_or(0))
-}
-
-fn timestamp(wall: Wall) -> Timestamp {
-    let (seconds, nanos) = split(wall.0);
-    Timestamp { seconds, nanos }
-}
-
-fn duration(span: Dur) -> Duration {
-    let (seconds, nanos) = split(span.0);
-    Duration { seconds, nanos }
 }
 
 fn codecs(field: &str, codecs: Option<SupportedCodecs>) -> Checked<Vec<Codec>> {

@@ -6,13 +6,12 @@ pub(super) mod topic;
 pub(super) mod write;
 
 use super::endpoint::Endpoint;
-use crate::proto::common::{Duration, Issue as ProtoIssue, Timestamp};
+use crate::proto::common::{Issue as ProtoIssue, Timestamp};
 use crate::proto::services::ListEndpointsResult;
+use crate::proto::values::{SECOND, duration, signed, timestamp};
+use onceward_core::Wall;
 use onceward_core::writer::Failure;
 use onceward_core::writer::wire::{Issue, Status};
-use onceward_core::{Dur, Wall};
-
-const SECOND: u64 = 1_000_000_000;
 
 /// The status of an answer that is no error.
 const SUCCESS: i32 = 400_000;
@@ -56,26 +55,6 @@ fn natural(field: &str, number: i64) -> Understood<u64> {
 
 fn partition(field: &str, number: i64) -> Understood<u32> {
     u32::try_from(number).map_err(|_| format!("{field}: there is no partition {number}"))
-}
-
-/// A number as the protocol carries it. Offsets, sizes and numbers are below 2^63 by far; nothing wraps if not.
-fn signed(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-fn split(nanos: u64) -> (i64, i32) {
-    // Neither can overflow: 2^64 nanoseconds are 2^35 seconds, and the rest is below 2^30.
-    (signed(nanos / SECOND), i32::try_from(nanos % SECOND).unwrap_or(0))
-}
-
-fn timestamp(wall: Wall) -> Timestamp {
-    let (seconds, nanos) = split(wall.0);
-    Timestamp { seconds, nanos }
-}
-
-fn duration(span: Dur) -> Duration {
-    let (seconds, nanos) = split(span.0);
-    Duration { seconds, nanos }
 }
 
 /// A moment that a server tells for people: nothing depends on it, so one beyond what can be shown is the nearest that can.

@@ -1,20 +1,22 @@
 //! Readers, as callers hold them. Decides when a caller is done with a partition that another reader is to have: when it
 //! has dropped the batches of it; and gives out what was delivered in the order in which it came.
 
-use super::codec::{DecodeError, LARGE, gunzip};
-use super::convert::read as convert;
+mod piece;
+mod side;
+
+use super::codec::DecodeError;
 use super::dial::Dialler;
-use super::driver::{Answer, Driver, Happened, Side, Wish, answered, until};
+use super::driver::{Answer, Driver, answered, until};
 use super::error::{CloseError, CommitError, ReadError};
-use crate::proto::read as proto;
 use bytes::Bytes;
 use onceward_core::ConfigError;
 use onceward_core::Wall;
-use onceward_core::reader::api::{Action, End, Event, Input, Timer};
-use onceward_core::reader::wire::{FromServer, PartitionData, Range};
-use onceward_core::reader::{Config, Failure, Part, Reader, Ticket};
+use onceward_core::reader::api::{End, Input};
+use onceward_core::reader::wire::Range;
+use onceward_core::reader::{Config, Failure, Part, Reader};
 use onceward_core::writer::wire::Codec;
-use std::collections::{BTreeMap, VecDeque};
+use piece::Piece;
+use side::{Queued, ReaderSide};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
@@ -181,15 +183,7 @@ impl TopicReader {
         // Nobody could say where: this handle has no such call.
         config.caller_begins = false;
         let changed = Arc::new(Notify::new());
-        let side = ReaderSide {
-            tickets: 0,
-            parts: BTreeMap::new(),
-            queue: VecDeque::new(),
-            commits: BTreeMap::new(),
-            closes: BTreeMap::new(),
-            changed: changed.clone(),
-            events: broadcast::Sender::new(EVENTS),
-        };
+        let side = ReaderSide::new(changed.clone(), broadcast::Sender::new(EVENTS));
         let driver = Driver::start(dialler, Reader::new(config)?, side, Input::Start);
         let decoding = tokio::sync::Mutex::new(None);
         Ok(TopicReader { driver, changed, decoding, decoded_bytes: options.decoded_bytes })
@@ -293,215 +287,5 @@ impl TopicReader {
 impl Drop for TopicReader {
     fn drop(&mut self) {
         self.driver.step(Input::Destroy);
-    }
-}
-
-/// Messages as they came.
-struct Piece {
-    topic: Arc<str>,
-    partition: u32,
-    lease: Arc<Lease>,
-    data: PartitionData,
-}
-
-impl Piece {
-    /// Whether to decode it is too much for a thread that serves the network.
-    fn is_large(&self) -> bool {
-        let zipped = self.data.batches.iter().filter(|batch| batch.codec == Codec::GZIP);
-        let sizes = zipped.flat_map(|batch| &batch.messages).map(|message| {
-            let told = usize::try_from(message.payload.uncompressed_size).unwrap_or(usize::MAX);
-            told.max(message.payload.data.len())
-        });
-        sizes.fold(0, usize::saturating_add) >= LARGE
-    }
-
-    fn decode(self, limit: u64) -> Batch {
-        let Piece { topic, partition, lease, data } = self;
-        let mut messages = Vec::with_capacity(data.batches.iter().map(|batch| batch.messages.len()).sum());
-        for batch in data.batches {
-            for (offset, message) in (batch.offset..).zip(batch.messages) {
-                let payload = message.payload;
-                let (data, codec, flaw) = match batch.codec {
-                    Codec::GZIP => match gunzip(&payload.data, limit) {
-                        Ok(data) => (data, Codec::RAW, None),
-                        Err(flaw) => (payload.data, Codec::GZIP, Some(flaw)),
-                    },
-                    codec => (payload.data, codec, None),
-                };
-                messages.push(ReadMessage {
-                    offset,
-                    seq_no: message.seq_no,
-                    producer_id: batch.producer_id.clone(),
-                    session_meta: batch.session_meta.clone(),
-                    created_at: payload.created_at,
-                    written_at: batch.written_at,
-                    metadata: payload.metadata,
-                    data,
-                    codec,
-                    flaw,
-                });
-            }
-        }
-        Batch { topic, partition, messages, lease }
-    }
-}
-
-/// A partition that is read.
-struct Held {
-    topic: Arc<str>,
-    partition: u32,
-    stopping: bool,
-    lease: Weak<Lease>,
-}
-
-struct Queued {
-    part: Part,
-    data: PartitionData,
-    /// Its share of what the server counted.
-    counts: u64,
-}
-
-/// Who waits for what, and what was delivered.
-pub(super) struct ReaderSide {
-    tickets: u64,
-    parts: BTreeMap<Part, Held>,
-    queue: VecDeque<Queued>,
-    commits: BTreeMap<Ticket, oneshot::Sender<Result<(), CommitError>>>,
-    closes: BTreeMap<Ticket, oneshot::Sender<End>>,
-    changed: Arc<Notify>,
-    events: broadcast::Sender<ReaderEvent>,
-}
-
-impl ReaderSide {
-    fn ticket(&mut self) -> Ticket {
-        self.tickets += 1;
-        Ticket(self.tickets)
-    }
-
-    /// Tells everybody who listens. Nobody need.
-    fn publish(&self, event: ReaderEvent) {
-        let _ = self.events.send(event);
-    }
-
-    /// Forgets what was delivered of a partition and not taken.
-    fn forget(&mut self, part: Part, inputs: &mut VecDeque<Input>) {
-        let mut counts = 0;
-        self.queue.retain(|queued| {
-            let keep = queued.part != part;
-            counts += if keep { 0 } else { queued.counts };
-            keep
-        });
-        if counts > 0 {
-            inputs.push_back(Input::Taken(counts));
-        }
-    }
-
-    fn settle(&mut self, ticket: Ticket, outcome: Result<(), CommitError>) {
-        if let Some(settle) = self.commits.remove(&ticket) {
-            let _ = settle.send(outcome);
-        }
-    }
-
-    fn deliver(&mut self, data: Vec<(Part, PartitionData)>, counts: u64, inputs: &mut VecDeque<Input>) {
-        let payload = |data: &PartitionData| -> u64 {
-            let messages = data.batches.iter().flat_map(|batch| &batch.messages);
-            messages.map(|message| message.payload.data.len() as u64).sum()
-        };
-        // Each its payloads; what is left, of names and frames, goes with the first.
-        let mut rest = counts.saturating_sub(data.iter().map(|(_, data)| payload(data)).sum());
-        for (part, data) in data {
-            let counts = payload(&data) + std::mem::take(&mut rest);
-            if data.batches.iter().any(|batch| !batch.messages.is_empty()) {
-                self.queue.push_back(Queued { part, data, counts });
-            } else {
-                inputs.push_back(Input::Taken(counts));
-            }
-        }
-        self.changed.notify_waiters();
-    }
-}
-
-impl Side for ReaderSide {
-    type Core = Reader;
-    type Input = Input;
-    type Action = Action;
-    type Timer = Timer;
-    type Event = Event;
-    type Said = proto::FromServer;
-    type Heard = FromServer;
-
-    const METHOD: &'static str = "Ydb.Topic.V1.TopicService/StreamRead";
-
-    fn input(happened: Happened<ReaderSide>) -> Input {
-        match happened {
-            Happened::Opened(stream) => Input::Opened(stream),
-            Happened::Received(stream, said) => Input::Received(stream, said),
-            Happened::Ended(stream, why) => Input::Ended(stream, why),
-            Happened::Token(token) => Input::Token(token),
-            Happened::Timer(timer) => Input::Timer(timer),
-        }
-    }
-
-    fn wish(action: Action) -> Wish<ReaderSide> {
-        match action {
-            Action::Open(stream) => Wish::Open(stream),
-            Action::Send(stream, word) => Wish::Send(stream, Box::new(convert::said(word))),
-            Action::Drop(stream) => Wish::Drop(stream),
-            Action::FetchToken => Wish::FetchToken,
-            Action::Arm(timer, window) => Wish::Arm(timer, window),
-            Action::Disarm(timer) => Wish::Disarm(timer),
-            Action::Tell(event @ Event::Ended(_)) => Wish::End(event),
-            Action::Tell(event) => Wish::Tell(event),
-            Action::Mark(_) => Wish::Nothing,
-        }
-    }
-
-    fn heard(said: proto::FromServer) -> Result<Option<FromServer>, String> {
-        convert::heard(said)
-    }
-
-    // Whoever has stopped waiting is not told.
-    fn tell(&mut self, event: Event, inputs: &mut VecDeque<Input>) {
-        match event {
-            Event::Session(name) => self.publish(ReaderEvent::Session(name)),
-            Event::Lost(failure, _) => self.publish(ReaderEvent::Lost(failure)),
-            Event::Assigned { part, path, partition, committed, available } => {
-                let held = Held { topic: path.clone(), partition, stopping: false, lease: Weak::new() };
-                self.parts.insert(part, held);
-                self.publish(ReaderEvent::Assigned { topic: path, partition, committed, available });
-            }
-            Event::Data(data, counts) => self.deliver(data, counts, inputs),
-            Event::Stopping(part) => {
-                self.forget(part, inputs);
-                let Some(held) = self.parts.get_mut(&part) else { return };
-                held.stopping = true;
-                if held.lease.strong_count() == 0 {
-                    inputs.push_back(Input::Release(part));
-                }
-                let (topic, partition) = (held.topic.clone(), held.partition);
-                self.publish(ReaderEvent::Stopping { topic, partition });
-            }
-            Event::Stopped(part) => {
-                self.forget(part, inputs);
-                if let Some(Held { topic, partition, .. }) = self.parts.remove(&part) {
-                    self.publish(ReaderEvent::Stopped { topic, partition });
-                }
-            }
-            Event::Committed(ticket) => self.settle(ticket, Ok(())),
-            Event::NotCommitted(ticket) => self.settle(ticket, Err(CommitError::Lost)),
-            Event::Refused(ticket, refusal) => {
-                self.settle(ticket, Err(CommitError::Refused(refusal)));
-                self.closes.remove(&ticket);
-            }
-            Event::Closed(ticket, end) => {
-                if let Some(settle) = self.closes.remove(&ticket) {
-                    let _ = settle.send(end);
-                }
-            }
-            Event::Ended(end) => {
-                self.publish(ReaderEvent::Ended(end));
-                self.changed.notify_waiters();
-            }
-        }
     }
 }
