@@ -8,40 +8,29 @@
 
 #[path = "support/broker.rs"]
 mod broker;
+#[path = "support/client.rs"]
+mod client;
 
 use broker::Broker;
-use std::io::{BufRead, BufReader, Read};
+use client::{Environment, Progress, holds, run};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Output, Stdio};
-use std::sync::OnceLock;
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 /// What is installed. Exactly these: a release of theirs must not change what our tests mean.
 const PACKAGES: [&str; 2] = ["ydb==3.33.2", "grpcio==1.85.1"];
 
+static PYTHON: Environment = Environment::new("Python", "NEEDS_PYTHON");
+
 /// The client's interpreter; `None` if there can be none here, which was said.
 fn python() -> Option<&'static Path> {
-    static PYTHON: OnceLock<Option<PathBuf>> = OnceLock::new();
-    let made = PYTHON.get_or_init(|| match environment() {
-        Ok(python) => Some(python),
-        Err(why) if std::env::var_os("NEEDS_PYTHON").is_some_and(|needs| needs == "1") => panic!("{why}"),
-        Err(why) => {
-            eprintln!("skipped, for want of the Python client: {why}");
-            None
-        }
-    });
-    made.as_deref()
+    PYTHON.get(environment)
 }
 
 /// Makes the environment, or finds it made.
 fn environment() -> Result<PathBuf, String> {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("python-{}", PACKAGES.join("-")));
     let python = folder.join("bin/python");
-    let run = |command: &mut Command| match command.output() {
-        Ok(output) if output.status.success() => Ok(()),
-        Ok(output) => Err(format!("{command:?}: {}", String::from_utf8_lossy(&output.stderr))),
-        Err(error) => Err(format!("{command:?}: {error}")),
-    };
     let has_client = || run(Command::new(&python).args(["-c", "import ydb.aio"]));
     if has_client().is_err() {
         let _ = std::fs::remove_dir_all(&folder);
@@ -54,7 +43,7 @@ fn environment() -> Result<PathBuf, String> {
 }
 
 /// One check of the client against a broker.
-fn client(python: &Path, broker: &Broker, check: &str, args: &[&str]) -> Command {
+fn check(python: &Path, broker: &Broker, check: &str, args: &[&str]) -> Command {
     let mut command = Command::new(python);
     command
         .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/topic_client.py"))
@@ -65,58 +54,19 @@ fn client(python: &Path, broker: &Broker, check: &str, args: &[&str]) -> Command
     command
 }
 
-#[track_caller]
-fn holds(output: &Output) {
-    let (said, complained) =
-        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{said}\n{complained}");
-    assert!(said.lines().last().is_some_and(|line| line.contains(r#""ok": true"#)), "{said}\n{complained}");
-}
-
-/// What a client says while it runs.
-struct Progress {
-    lines: BufReader<ChildStdout>,
-    said: String,
-}
-
-impl Progress {
-    fn new(client: &mut Child) -> Progress {
-        Progress { lines: BufReader::new(client.stdout.take().unwrap()), said: String::new() }
-    }
-
-    /// Waits until it has read so many messages.
-    fn until(&mut self, read: u32) {
-        let reached = format!(r#"{{"read": {read}}}"#);
-        loop {
-            let from = self.said.len();
-            let more = self.lines.read_line(&mut self.said).unwrap();
-            assert!(more > 0, "the client ended before it had read {read}: {}", self.said);
-            if self.said[from..].trim() == reached {
-                return;
-            }
-        }
-    }
-
-    /// Waits until it has ended: all that it has said.
-    fn rest(mut self) -> String {
-        self.lines.read_to_string(&mut self.said).unwrap();
-        self.said
-    }
-}
-
 #[test]
 fn the_official_python_client_works() {
     let Some(python) = python() else { return };
     let folder = tempfile::tempdir().unwrap();
     let broker = Broker::start(folder.path(), "127.0.0.1:0", &[]);
-    for (check, args) in [
+    for (what, args) in [
         ("basics", &["--topic", "plain"][..]),
         ("basics", &["--topic", "zipped", "--gzip", "--partitions", "3"]),
         ("basics", &["--topic", "large", "--size", "300000", "--count", "100"]),
         ("spread", &["--topic", "wide", "--partitions", "3"]),
         ("manage", &["--topic", "folder/managed"]),
     ] {
-        holds(&client(python, &broker, check, args).output().unwrap());
+        holds(&check(python, &broker, what, args).output().unwrap());
     }
     let (status, rest) = broker.stop();
     assert!(status.success() && rest.is_empty(), "{status} {rest}");
@@ -128,7 +78,7 @@ fn nothing_is_lost_or_doubled_while_the_broker_is_killed_and_started_again() {
     let folder = tempfile::tempdir().unwrap();
     let mut broker = Broker::start(folder.path(), "127.0.0.1:0", &[]);
     let address = broker.address.clone();
-    let mut follower = client(python, &broker, "follow", &["--topic", "survivor", "--count", "3000"])
+    let mut follower = check(python, &broker, "follow", &["--topic", "survivor", "--count", "3000"])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -151,7 +101,7 @@ fn a_signal_ends_the_broker_in_order_and_its_messages_stay() {
     let folder = tempfile::tempdir().unwrap();
     let broker = Broker::start(folder.path(), "127.0.0.1:0", &[]);
     let address = broker.address.clone();
-    let mut follower = client(python, &broker, "follow", &["--topic", "t", "--count", "2000"])
+    let mut follower = check(python, &broker, "follow", &["--topic", "t", "--count", "2000"])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -181,13 +131,13 @@ fn a_token_opens_what_it_is_listed_for() {
     std::fs::write(&list, rights).unwrap();
     let broker =
         Broker::start(&folder.path().join("data"), "127.0.0.1:0", &["--access", list.to_str().unwrap()]);
-    holds(&client(python, &broker, "basics", &["--topic", "t", "--token", "o-secret"]).output().unwrap());
+    holds(&check(python, &broker, "basics", &["--topic", "t", "--token", "o-secret"]).output().unwrap());
     for (token, why) in [
         (&["--token", "g-secret"][..], "guest may not make, change or drop /local/other"),
         (&["--token", "unknown"], "the access token is not known here"),
         (&[], "this broker wants an access token"),
     ] {
-        let output = client(python, &broker, "manage", &["--topic", "other"]).args(token).output().unwrap();
+        let output = check(python, &broker, "manage", &["--topic", "other"]).args(token).output().unwrap();
         let said = String::from_utf8_lossy(&output.stdout);
         let complained = String::from_utf8_lossy(&output.stderr);
         assert!(!output.status.success() && said.contains(r#""ok": false"#), "{said}\n{complained}");
@@ -219,5 +169,5 @@ fn clients_can_speak_tls() {
     let broker = Broker::start(&folder.path().join("data"), "127.0.0.1:0", &tls);
     let endpoint = format!("grpcs://{}", broker.address.replace("127.0.0.1", "localhost"));
     let args = ["--topic", "t", "--root-certificate", tls[1], "--endpoint", &endpoint];
-    holds(&client(python, &broker, "basics", &args).output().unwrap());
+    holds(&check(python, &broker, "basics", &args).output().unwrap());
 }
