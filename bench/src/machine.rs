@@ -43,7 +43,12 @@ pub(crate) fn is_tmpfs(dir: &Path) -> bool {
 
 /// The most memory this process has had at a time, in bytes, and what it has now (`VmHWM` and `VmRSS`).
 pub(crate) fn memory() -> Result<(u64, u64)> {
-    let status = fs::read_to_string("/proc/self/status")?;
+    memory_of("self")
+}
+
+/// The same of another process, by its number.
+pub(crate) fn memory_of(process: &str) -> Result<(u64, u64)> {
+    let status = fs::read_to_string(format!("/proc/{process}/status"))?;
     let field = |name: &str| -> Result<u64> {
         let line =
             status.lines().find(|line| line.starts_with(name)).with_context(|| format!("no {name}"))?;

@@ -10,6 +10,8 @@ mod load;
 mod machine;
 mod plan;
 mod report;
+#[cfg(feature = "topics")]
+mod topics;
 
 use anyhow::{Context, Result, ensure};
 use clap::{Parser, Subcommand, ValueEnum};
@@ -23,7 +25,7 @@ use std::path::PathBuf;
 #[command(version)]
 struct Cli {
     #[command(subcommand)]
-    command: Option<Hidden>,
+    command: Option<Command>,
     /// How long each run appends, in seconds.
     #[arg(long, default_value_t = 0.4)]
     seconds: f64,
@@ -55,7 +57,17 @@ struct Cli {
 }
 
 #[derive(Subcommand)]
-enum Hidden {
+enum Command {
+    /// Compares clients of topics with each other and with a bare stream, and the broker with its device.
+    #[cfg(feature = "topics")]
+    Topics(topics::Args),
+    /// Does one part of that, given as JSON.
+    #[cfg(feature = "topics")]
+    #[command(hide = true)]
+    RunPart {
+        /// The part.
+        part: String,
+    },
     /// Does one job, given as JSON, and prints what it measured.
     #[command(hide = true)]
     RunJob {
@@ -66,12 +78,18 @@ enum Hidden {
 
 fn main() -> Result<()> {
     let cli = Cli::parse();
-    if let Some(Hidden::RunJob { job }) = &cli.command {
-        let figures = job::perform(&serde_json::from_str(job)?)?;
-        println!("{}", serde_json::to_string(&figures)?);
-        return Ok(());
+    match &cli.command {
+        Some(Command::RunJob { job }) => {
+            let figures = job::perform(&serde_json::from_str(job)?)?;
+            println!("{}", serde_json::to_string(&figures)?);
+            Ok(())
+        }
+        #[cfg(feature = "topics")]
+        Some(Command::Topics(args)) => topics::compare(args),
+        #[cfg(feature = "topics")]
+        Some(Command::RunPart { part }) => topics::perform(part),
+        None => compare(&cli),
     }
-    compare(&cli)
 }
 
 fn compare(cli: &Cli) -> Result<()> {

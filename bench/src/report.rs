@@ -95,7 +95,7 @@ pub(crate) fn kept(place: &str, all: &[Kept]) -> String {
 }
 
 /// A whole number with commas.
-fn thousands(value: f64) -> String {
+pub(crate) fn thousands(value: f64) -> String {
     let digits = format!("{:.0}", value.max(0.0));
     let mut text = String::new();
     for (i, digit) in digits.chars().enumerate() {
@@ -108,7 +108,7 @@ fn thousands(value: f64) -> String {
 }
 
 /// A duration in the unit that fits.
-fn micros(value: f64) -> String {
+pub(crate) fn micros(value: f64) -> String {
     match value {
         v if v < 100.0 => format!("{v:.1} us"),
         v if v < 10_000.0 => format!("{v:.0} us"),

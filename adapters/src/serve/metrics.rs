@@ -3,7 +3,7 @@
 use crate::driver::metrics::Metrics;
 use onceward_core::broker::api::Status;
 use onceward_core::log::api::Phase;
-use onceward_core::{DiskOk, DiskOp, DiskResult, Dur};
+use onceward_core::{DiskOk, DiskOp, DiskResult, Dur, Path};
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -33,6 +33,7 @@ pub(super) struct Counters {
     written_bytes: AtomicU64,
     read_bytes: AtomicU64,
     disk_errors: AtomicU64,
+    log_syncs: AtomicU64,
     syncs: [AtomicU64; BOUNDS.len() + 1],
     sync_nanos: AtomicU64,
 }
@@ -49,7 +50,9 @@ impl Metrics for Counters {
             Ok(_) => {}
             Err(_) => count(&self.disk_errors, 1),
         }
-        if matches!(op, DiskOp::Sync { .. }) {
+        if let DiskOp::Sync { path, .. } = op {
+            // The log is all that lies in the broker's folder itself.
+            count(&self.log_syncs, u64::from(path.parent() == Path::root()));
             let slot = BOUNDS.iter().position(|(_, most)| took.0 <= *most).unwrap_or(BOUNDS.len());
             count(&self.syncs[slot], 1);
             count(&self.sync_nanos, took.0);
@@ -110,6 +113,7 @@ impl Counters {
             ("disk_written_bytes_total", "Bytes written to files.", &self.written_bytes),
             ("disk_read_bytes_total", "Bytes read from files.", &self.read_bytes),
             ("disk_errors_total", "Operations on files that failed.", &self.disk_errors),
+            ("log_syncs_total", "Syncs of the log, each of a group of records.", &self.log_syncs),
         ] {
             say("counter", name, help, counter.load(Ordering::Relaxed));
         }
@@ -133,7 +137,7 @@ impl Counters {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use onceward_core::{DiskError, Path, SyncKind};
+    use onceward_core::{DiskError, SyncKind};
 
     #[test]
     fn what_was_counted_is_told() {
@@ -142,6 +146,8 @@ mod tests {
         counters.disk(&sync, &Ok(DiskOk::Done), Dur::micros(600));
         counters.disk(&sync, &Ok(DiskOk::Done), Dur::millis(1));
         counters.disk(&sync, &Err(DiskError::Io), Dur::secs(2));
+        let drained = DiskOp::Sync { path: Path::from("pool/a"), kind: SyncKind::Data };
+        counters.disk(&drained, &Ok(DiskOk::Done), Dur::secs(2));
         let write = DiskOp::Write { path: Path::from("a"), offset: 0, data: "abc".into() };
         counters.disk(&write, &Ok(DiskOk::Wrote(3)), Dur::ZERO);
         count(&counters.messages_in, 7);
@@ -151,12 +157,13 @@ mod tests {
             "onceward_messages_received_total 7",
             "onceward_disk_written_bytes_total 3",
             "onceward_disk_errors_total 1",
+            "onceward_log_syncs_total 3",
             "onceward_disk_sync_seconds_bucket{le=\"0.0005\"} 0",
             "onceward_disk_sync_seconds_bucket{le=\"0.001\"} 2",
             "onceward_disk_sync_seconds_bucket{le=\"1\"} 2",
-            "onceward_disk_sync_seconds_bucket{le=\"+Inf\"} 3",
-            "onceward_disk_sync_seconds_sum 2.0016",
-            "onceward_disk_sync_seconds_count 3",
+            "onceward_disk_sync_seconds_bucket{le=\"+Inf\"} 4",
+            "onceward_disk_sync_seconds_sum 4.0016",
+            "onceward_disk_sync_seconds_count 4",
         ] {
             assert!(text.lines().any(|there| there == line), "{line}\n{text}");
         }
