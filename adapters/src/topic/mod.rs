@@ -44,7 +44,6 @@ pub use calls::{ConsumerDescription, Entry, EntryKind, PartitionDescription, Top
 pub use codec::{Compression, DecodeError};
 pub use endpoint::{ClientOptions, Credentials, Endpoint, TokenError, TokenProvider};
 pub use error::{CloseError, CommitError, EndpointError, ReadError, TopicError, WriteError};
-pub use onceward_core::{ConfigError, Dur, Wall};
 pub use onceward_core::broker::api::{Change, Consumer, Settings};
 pub use onceward_core::reader::api::{End as ReaderEnd, Refusal as ReadRefusal};
 pub use onceward_core::reader::wire::{Range, TopicFilter};
@@ -54,6 +53,7 @@ pub use onceward_core::writer::api::{
 };
 pub use onceward_core::writer::wire::{Codec, Session};
 pub use onceward_core::writer::{Config as WriterConfig, Failure};
+pub use onceward_core::{ConfigError, Dur, Wall};
 pub use reader::{Batch, Commit, ReadMessage, ReaderEvent, ReaderOptions, TopicReader};
 pub use writer::{Delivery, Receipt, TopicWriter, WriterEvent, WriterOptions};
 

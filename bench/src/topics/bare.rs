@@ -1,5 +1,6 @@
-//! Bare streams: the frames of the protocol over tonic and nothing else. No client on this transport can write faster,
-//! so they are the ceiling; and as the cheapest load that there is they leave the broker the most of the machine.
+//! Bare streams: the frames of the protocol over tonic and nothing else, made and answered by one task. They are taken
+//! for the ceiling of this transport, which a client that spreads its work over two tasks can pass; and as the cheapest
+//! load that there is they leave the broker the most of the machine.
 
 use super::{
     BATCH, DATABASE, Payloads, WINDOW,

@@ -47,7 +47,10 @@ pub(super) fn hoard(peer: Peer, to: SocketAddr) -> Result<Hoard> {
                 writer.session().await?;
                 let before = machine::memory()?.1;
                 // Nobody waits for the answer, as in the other one.
-                let write = async |payload: Vec<u8>| Ok(drop(writer.write(Message::raw(payload)).await?));
+                let write = async |payload: Vec<u8>| {
+                    drop(writer.write(Message::raw(payload)).await?);
+                    Ok(())
+                };
                 (offer(&payloads, write).await?, before)
             }
             Peer::Ydb => {

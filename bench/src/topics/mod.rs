@@ -403,3 +403,31 @@ fn held(seconds: f64, dir: &Path) -> Result<Held> {
     }
     Ok(held)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_those_of_sorted_times() {
+        let times: Vec<u32> = (1..=1000).map(|n| n * 1000).collect();
+        assert_eq!(percentile(&times, 500), 501.0);
+        assert_eq!(percentile(&times, 999), 1000.0);
+        assert_eq!(percentile(&times, 1000), 1000.0);
+        assert_eq!(percentile(&[], 500), 0.0);
+    }
+
+    #[test]
+    fn a_ratio_is_taken_to_the_smaller_one_of_its_own_round() {
+        let figures = |rate: f64| Figures { messages: 1, seconds: 1.0, rate, cpu_us: 1.0 };
+        let loaded = |rate| Loaded { figures: figures(rate), p50_us: 0.0, p99_us: 0.0, group: 1.0 };
+        let row = Storing {
+            producers: 1,
+            partitions: 1,
+            broker: vec![loaded(6.0), loaded(8.0)],
+            raw: vec![12.0, 100.0],
+            bare: vec![loaded(20.0), loaded(10.0)],
+        };
+        assert_eq!(row.ratios().collect::<Vec<_>>(), [0.5, 0.8]);
+    }
+}

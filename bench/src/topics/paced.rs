@@ -4,7 +4,7 @@
 use super::{DATABASE, broker};
 use super::{Payloads, Peer, bare::Bare, broker::TOPIC, percentile};
 use anyhow::{Result, bail};
-use onceward::topic::{ClientOptions, Dur, Message, TopicClient, WriterOptions};
+use onceward::topic::{ClientOptions, Dur, Message, TopicClient, TopicWriter, WriterOptions};
 use serde::{Deserialize, Serialize};
 use std::{
     net::SocketAddr,
@@ -46,19 +46,37 @@ pub(super) fn run(pace: Pace) -> Result<Latencies> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         broker::create(pace.to, PRODUCERS).await?;
+        let every = Duration::from_secs(1) * PRODUCERS / pace.rate;
+        let count = (pace.seconds / every.as_secs_f64()) as u32;
         let mut tasks = JoinSet::new();
-        let start = Instant::now() + Duration::from_millis(300);
-        for producer in 0..PRODUCERS {
-            let every = Duration::from_secs(1) * PRODUCERS / pace.rate;
-            // One after the other, not all at once.
-            let first = start + every * producer / PRODUCERS;
-            let count = (pace.seconds / every.as_secs_f64()) as u32;
-            let due = move |n: u32| first + every * n;
-            match pace.peer {
-                Peer::Bare => tasks.spawn(bare(pace.to, producer, count, due)),
-                Peer::Onceward => tasks.spawn(onceward(pace.to, producer, count, due)),
-                Peer::Ydb => bail!("not compared"),
-            };
+        match pace.peer {
+            Peer::Bare => {
+                let mut streams = Vec::new();
+                for producer in 0..PRODUCERS {
+                    let name = format!("paced-{producer}");
+                    streams.push(Bare::open(pace.to, TOPIC, &name, Some(producer.into())).await?);
+                }
+                for (stream, first) in streams.into_iter().zip(firsts(every)) {
+                    tasks.spawn(bare(stream, count, move |n| first + every * n));
+                }
+            }
+            Peer::Onceward => {
+                let client = TopicClient::new(ClientOptions::new(&format!("grpc://{}", pace.to), DATABASE)?)?;
+                let mut writers = Vec::new();
+                for producer in 0..PRODUCERS {
+                    let mut options = WriterOptions::new(TOPIC, format!("paced-{producer}"));
+                    options.core.partition = Some(producer);
+                    // A lone message has nobody to wait for.
+                    options.core.batch_wait = Dur(0);
+                    let writer = client.writer(options)?;
+                    writer.session().await?;
+                    writers.push(writer);
+                }
+                for (writer, first) in writers.into_iter().zip(firsts(every)) {
+                    tasks.spawn(onceward(writer, count, move |n| first + every * n));
+                }
+            }
+            Peer::Ydb => bail!("not compared"),
         }
         let mut latencies = Vec::new();
         while let Some(task) = tasks.join_next().await {
@@ -79,9 +97,14 @@ fn since(due: Instant) -> u32 {
     u32::try_from(due.elapsed().as_nanos()).unwrap_or(u32::MAX)
 }
 
-async fn bare(to: SocketAddr, producer: u32, count: u32, due: impl Fn(u32) -> Instant) -> Result<Vec<u32>> {
+/// When the first message of each producer is due: one after the other, not all at once.
+fn firsts(every: Duration) -> impl Iterator<Item = Instant> {
+    let start = Instant::now() + Duration::from_millis(100);
+    (0..PRODUCERS).map(move |producer| start + every * producer / PRODUCERS)
+}
+
+async fn bare(mut stream: Bare, count: u32, due: impl Fn(u32) -> Instant) -> Result<Vec<u32>> {
     let payloads = Payloads::new();
-    let mut stream = Bare::open(to, TOPIC, &format!("paced-{producer}"), Some(producer.into())).await?;
     let (mut sent, mut latencies) = (0, Vec::new());
     while latencies.len() < count as usize {
         tokio::select! {
@@ -100,20 +123,8 @@ async fn bare(to: SocketAddr, producer: u32, count: u32, due: impl Fn(u32) -> In
     Ok(latencies)
 }
 
-async fn onceward(
-    to: SocketAddr,
-    producer: u32,
-    count: u32,
-    due: impl Fn(u32) -> Instant,
-) -> Result<Vec<u32>> {
+async fn onceward(writer: TopicWriter, count: u32, due: impl Fn(u32) -> Instant) -> Result<Vec<u32>> {
     let payloads = Payloads::new();
-    let client = TopicClient::new(ClientOptions::new(&format!("grpc://{to}"), DATABASE)?)?;
-    let mut options = WriterOptions::new(TOPIC, format!("paced-{producer}"));
-    options.core.partition = Some(producer);
-    // A lone message has nobody to wait for.
-    options.core.batch_wait = Dur(0);
-    let writer = client.writer(options)?;
-    writer.session().await?;
     let (tell, mut told) = mpsc::unbounded_channel();
     for n in 0..count {
         let due = due(n);
