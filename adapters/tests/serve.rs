@@ -72,6 +72,67 @@ fn what_cannot_be_served_is_refused_with_a_reason() {
     }
 }
 
+#[test]
+fn settings_may_stand_in_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, data) = (folder.path().join("broker.toml"), folder.path().join("data"));
+    let says = |text: &str| std::fs::write(&file, text).unwrap();
+    let config = ["--config", text(&file)];
+
+    // The command line counts more than the file; what only the file says counts as well.
+    says(&format!(
+        "data = {:?}\nlisten = \"nonsense\"\nmetrics = \"127.0.0.1:0\"\nflush-interval = 2\n",
+        text(&data)
+    ));
+    let broker = Broker::from(
+        Command::new(env!("CARGO_BIN_EXE_onceward"))
+            .arg("serve")
+            .args(config)
+            .args(["--listen", "127.0.0.1:0"]),
+    );
+    assert!(broker.metrics.is_some() && data.exists());
+    assert!(broker.stop().0.success());
+    let (code, why) = refused(&config);
+    assert_eq!((code, why.contains("nonsense")), (Some(1), true), "{why}");
+
+    let path = file.display();
+    for (text, wanted) in [
+        (
+            "data = 'd'\nflush-interval = 0",
+            format!("{path}:2: flush-interval: \"0\" does not do: 0 is not in 1..=18446744073709551615"),
+        ),
+        (
+            "advertise = 'broker'",
+            format!(
+                "{path}:1: advertise: \"broker\" does not do: wanted a host and a port, such as broker.example:2136"
+            ),
+        ),
+        ("listen = ['a']", format!("{path}:1: listen: write a text or a whole number")),
+        (
+            "listn = 'a'",
+            format!("{path}:1: listn: there is no such setting; there is data, listen, advertise,"),
+        ),
+        ("config = 'other.toml'", format!("{path}:1: config: there is no such setting")),
+        ("data = ", format!("{path}: TOML parse error at line 1, column 8")),
+        (
+            "tls-key = 'key.pem'\ndata = 'd'",
+            "a certificate and its key are wanted together: one of them is missing".to_owned(),
+        ),
+    ] {
+        says(text);
+        let (code, why) = refused(&config);
+        assert!(matches!(code, Some(1 | 2)) && why.starts_with(&format!("error: {wanted}")), "{text}: {why}");
+    }
+    let (code, why) = refused(&["--config", "nowhere.toml"]);
+    assert_eq!(
+        (code, why.as_str()),
+        (Some(2), "error: nowhere.toml cannot be read: No such file or directory (os error 2)\n")
+    );
+    says("");
+    let (code, why) = refused(&config);
+    assert!(code == Some(2) && why.contains("--data <FOLDER>"), "{why}");
+}
+
 fn get(address: &str, path: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
     write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n").unwrap();

@@ -7,6 +7,9 @@ use onceward_model::{
     systems::pipeline::PipelineSystem,
 };
 
+/// Scopes with more states are left to `cargo sim check`, which compares as well and is not built for debugging.
+const SMALL: u64 = 300_000;
+
 /// Whoever changes the broker or the writer on purpose writes the new counts down: a change that should change nothing, and
 /// does, is seen here.
 #[test]
@@ -14,6 +17,9 @@ fn every_scope_is_exhausted_with_the_pinned_counts() {
     let mut wrong = String::new();
     for named in PipelineSystem::scopes() {
         assert_eq!(PipelineSystem::build(&named.header).unwrap(), named.protocol, "{}", named.name);
+        if named.pinned.is_some_and(|(unique, _)| unique > SMALL) {
+            continue;
+        }
         let report = run_named::<PipelineSystem>(&named, &Limits { threads: 2, ..Limits::default() });
         println!("{report}");
         assert!(matches!(report.verdict, Verdict::Exhausted), "{report}");
@@ -29,7 +35,7 @@ fn every_scope_is_exhausted_with_the_pinned_counts() {
 #[test]
 fn stateright_counts_alike() {
     use onceward_model::check::stateright::{Counts, count};
-    for named in PipelineSystem::scopes().into_iter().filter(|scope| scope.name != "broker-killed") {
+    for named in PipelineSystem::scopes().into_iter().filter(|scope| scope.pinned.is_some_and(|(unique, _)| unique <= SMALL)) {
         let (unique, generated) = named.pinned.unwrap();
         let second = count(&named.protocol, &named.scope);
         assert_eq!(second, Counts { unique, generated, broken: false }, "{}", named.name);

@@ -4,7 +4,10 @@
 
 mod support;
 
-use onceward_model::{systems::log::LogSystem, toy::ToySystem};
+use onceward_model::{
+    systems::{log::LogSystem, pipeline::PipelineSystem, writer::WriterSystem},
+    toy::ToySystem,
+};
 use onceward_sim::{
     catalog::Catalog,
     run::{Job, SwarmJob, host::MADSIM},
@@ -55,6 +58,16 @@ fn random_plans_for_a_cluster_with_a_network_and_timers_find_nothing_and_are_rep
 fn random_plans_for_the_event_store_find_nothing_and_are_repeatable() {
     // Among them some in which several answers and a shutdown are under way at once: 77, 109, 126.
     swarm(&SwarmJob::<LogSystem>::new(), 1..160);
+}
+
+#[test]
+fn random_plans_for_writers_find_nothing_and_are_repeatable() {
+    swarm(&SwarmJob::<WriterSystem>::new(), 1..160);
+}
+
+#[test]
+fn random_plans_for_the_pipeline_find_nothing_and_are_repeatable() {
+    swarm(&SwarmJob::<PipelineSystem>::new(), 1..100);
 }
 
 #[test]

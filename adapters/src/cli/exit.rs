@@ -13,7 +13,8 @@ pub(super) enum Exit {
     Done = 0,
     /// Anything that has no number of its own.
     Failed = 1,
-    // 2 is what the argument parser uses.
+    /// The arguments make no sense; the argument parser uses it too.
+    Arguments = 2,
     /// There is no store, or no topic.
     Missing = 3,
     /// Another process has it open.

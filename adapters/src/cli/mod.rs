@@ -10,13 +10,15 @@ mod read;
 #[cfg(feature = "serve")]
 mod serve;
 mod session;
+#[cfg(feature = "serve")]
+mod settings;
 #[cfg(any(feature = "serve", feature = "topic"))]
 mod signal;
 #[cfg(feature = "topic")]
 mod topic;
 
 use anyhow::Context;
-use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use exit::Exit;
 use session::Session;
 use std::io::Write;
@@ -90,9 +92,23 @@ struct Store {
 /// Largest payload that the command takes, in bytes.
 const PAYLOAD: u32 = 16 << 20;
 
+/// This process's arguments, and the settings that they name a file of.
+fn arguments() -> anyhow::Result<Cli> {
+    let command = Cli::command();
+    #[cfg(feature = "serve")]
+    let command = settings::applied(command, "serve", &std::env::args_os().collect::<Vec<_>>())?;
+    Ok(Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit()))
+}
+
 /// Runs the command of this process's arguments.
 pub(crate) fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match arguments() {
+        Ok(cli) => cli,
+        Err(error) => {
+            Session::new(std::env::args_os().any(|arg| arg == "--json")).error(&error, Exit::Arguments);
+            return ExitCode::from(Exit::Arguments as u8);
+        }
+    };
     let mut session = Session::new(cli.json);
     let level = match &cli.command {
         #[cfg(feature = "serve")]

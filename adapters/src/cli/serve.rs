@@ -30,6 +30,10 @@ that begin so.";
 
 #[derive(Args, Debug)]
 pub(super) struct Serve {
+    /// A file of settings in TOML: any option of this list by its name, as in `data = "broker"`. What is said here or in
+    /// the environment counts more
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// The broker's folder; made if it is not there
     #[arg(long, value_name = "FOLDER")]
     data: PathBuf,
@@ -78,6 +82,13 @@ fn advertised(text: &str) -> Result<(String, u16), String> {
 
 impl Serve {
     pub(super) fn run(self, session: &Session) -> anyhow::Result<()> {
+        // What it says became the other options.
+        let _ = self.config;
+        #[cfg(feature = "tls")]
+        anyhow::ensure!(
+            self.tls_certificate.is_some() == self.tls_key.is_some(),
+            "a certificate and its key are wanted together: one of them is missing"
+        );
         let signal = Signal::catch().context("signals cannot be caught")?;
         let mut defaults = Options::new(self.data);
         let pool = &mut defaults.config.pool;

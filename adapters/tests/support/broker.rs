@@ -16,13 +16,13 @@ pub(crate) struct Broker {
 
 impl Broker {
     pub(crate) fn start(data: &Path, listen: &str, args: &[&str]) -> Broker {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_onceward"))
-            .args(["serve", "--listen", listen, "--data"])
-            .arg(data)
-            .args(args)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_onceward"));
+        Broker::from(command.args(["serve", "--listen", listen, "--data"]).arg(data).args(args))
+    }
+
+    /// Runs a command that starts one.
+    pub(crate) fn from(command: &mut Command) -> Broker {
+        let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut stdout = BufReader::new(process.stdout.take().unwrap());
         let mut line = String::new();
         stdout.read_line(&mut line).unwrap();

@@ -71,13 +71,26 @@ impl fmt::Debug for Name {
 
 /// The identity of an event, chosen by whoever appends it, unique within a store.
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct EventId(#[cfg_attr(feature = "serde", serde(with = "crate::recorded::random"))] pub u128);
 
 /// An idempotency key: names one request of one entity, so that a retry is recognised.
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key(#[cfg_attr(feature = "serde", serde(with = "crate::recorded::random"))] pub u128);
+
+// In hexadecimal, as the command line writes and reads them.
+impl fmt::Debug for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "EventId({:032x})", self.0)
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Key({:032x})", self.0)
+    }
+}
 
 /// A 256-bit blake3 hash.
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]

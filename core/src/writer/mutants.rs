@@ -23,6 +23,16 @@ crate::mutants! {
         CodecDeclaredNotApplied => "content-as-written",
         /// BUGS-C6: a flush is answered once everything before it is sent (ydb-rs-sdk PR 386 review).
         FlushAnsweredWhenSent => "flush-is-a-barrier",
+        /// BUGS-C1: numbers begin at 1, whatever the server says to be stored, and what it then passes over is taken for
+        /// stored (ydb-js-sdk PR 545).
+        LastNumberIgnored => "acked-is-stored",
+        /// BUGS-C4: what the server's last number confirms is answered with that one number (ydb-java-sdk PR 647 review).
+        ConfirmedUnderOneNumber => "acked-is-stored",
+        /// BUGS-C7: the server's last number has moved between sessions, and nobody asks by whose messages
+        /// (ydb-go-sdk 480).
+        MovedNumberNotChecked => "acked-is-stored",
+        /// BUGS-C9: an error that can be tried again gives new numbers to what was in flight (redpanda 3039; KAFKA-14034).
+        ErrorRenumbers => "stored-once",
     }
 }
 

@@ -151,7 +151,10 @@ impl Writer {
         }
         match ack.status {
             AckStatus::Written { offset } => Ok(Outcome::Written { offset }),
-            AckStatus::Skipped if entry.earlier || mutant!(SkippedIsSuccess) => Ok(Outcome::Confirmed),
+            AckStatus::Skipped if entry.earlier => Ok(Outcome::Confirmed),
+            AckStatus::Skipped if mutant!(SkippedIsSuccess) || mutant!(LastNumberIgnored) => {
+                Ok(Outcome::Confirmed)
+            }
             AckStatus::Skipped => Err(Failure::ProducerFenced(Fence::Taken(got))),
             AckStatus::WrittenInTx => Err(Failure::Protocol(Breach::AckInTransaction { got })),
         }

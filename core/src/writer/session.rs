@@ -84,9 +84,13 @@ impl Writer {
         let epoch = self.epoch_of(&session.session_id);
         if last_seq_no > acknowledged && self.numbers.highest.is_some() {
             let fence = match (self.epoch, epoch) {
-                _ if !self.window.has_sent(last_seq_no) && !mutant!(ReconnectRenumbers) => {
-                    Some(Fence::Foreign(last_seq_no))
+                _ if mutant!(ReconnectRenumbers)
+                    || mutant!(ErrorRenumbers)
+                    || mutant!(MovedNumberNotChecked) =>
+                {
+                    None
                 }
+                _ if !self.window.has_sent(last_seq_no) => Some(Fence::Foreign(last_seq_no)),
                 (Some(before), Some(now)) if now > before.saturating_add(self.asked.into()) => {
                     Some(Fence::Between { asked: self.asked, sessions: now - before })
                 }
@@ -113,12 +117,14 @@ impl Writer {
             }
         };
         self.epoch = epoch;
-        let highest = *self.numbers.highest.get_or_insert(last_seq_no);
+        let first = if mutant!(LastNumberIgnored) { 0 } else { last_seq_no };
+        let highest = *self.numbers.highest.get_or_insert(first);
         self.numbers.acknowledged = last_seq_no;
         out.push(Action::Tell(Event::Session { session, next_seq_no: highest.saturating_add(1) }));
         self.answer_while(out, |entry| {
             let seq_no = entry.sent.filter(|seq_no| *seq_no <= last_seq_no)?;
-            Some((seq_no, Outcome::Confirmed))
+            let said = if mutant!(ConfirmedUnderOneNumber) { last_seq_no } else { seq_no };
+            Some((said, Outcome::Confirmed))
         });
         if self.window.is_empty() {
             self.losses = 0;
@@ -147,7 +153,8 @@ impl Writer {
             out.push(Action::Drop(stream));
         }
         self.disarm_session(out);
-        self.window.lost();
+        let error = matches!(failure, Failure::Status(_));
+        self.window.lost(mutant!(ReconnectRenumbers) || (error && mutant!(ErrorRenumbers)));
         if !self.flushes.is_empty() {
             mark(out, "flush outlived a session");
         }

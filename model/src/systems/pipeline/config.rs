@@ -210,8 +210,8 @@ pub(super) fn draw(key: Key) -> Header {
         ("response", pick(8, &["1", "1024"])),
         ("credit", pick(9, &["1", "200", "4096"])),
         ("stubborn", pick(13, &["0", "0", "1"])),
-        ("commits", pick(16, &["whole", "whole", "split"])),
-        ("deals", pick(14, &["0ms", "0ms", "1ms", "80ms"])),
+        ("commits", pick(17, &["whole", "whole", "split"])),
+        ("deals", pick(18, &["0ms", "0ms", "1ms", "80ms"])),
     ];
     let (writers, readers) = (1 + key.below(10, 3) as u16, key.below(11, 4) as u16);
     header(writers, readers, 1 + key.below(12, 6) as u16, &settings)

@@ -50,6 +50,38 @@ pub(super) fn all() -> Vec<NamedScope<Pipeline>> {
             fires(1).with(Resource::Kill, 1),
             (383_528, 1_189_411),
         ),
+        scope(
+            "drained",
+            "a write of a stubborn writer; the broker drains it into a file whenever that is allowed",
+            (1, 0, &[("stubborn", "1"), ("flush", "5ms"), ("tail", "0")]),
+            vec![vec![write()]],
+            fires(1),
+            (8_873, 27_550),
+        ),
+        scope(
+            "killed-while-draining",
+            "a write of a stubborn writer; the broker is killed at any point of draining it",
+            (1, 0, &[("stubborn", "1"), ("flush", "5ms")]),
+            vec![vec![write()]],
+            fires(1).with(Resource::Kill, 1),
+            (419_769, 1_289_285),
+        ),
+        scope(
+            "checkpointed-and-cut",
+            "a write of a stubborn writer; the broker drains it, writes a checkpoint and cuts its log",
+            (1, 0, &[("stubborn", "1"), ("flush", "5ms"), ("checkpoint", "1")]),
+            vec![vec![write()]],
+            fires(1),
+            (47_388, 166_338),
+        ),
+        scope(
+            "readers-share",
+            "a write of a stubborn writer; two readers share the only partition",
+            (1, 2, &[("stubborn", "1"), ("flush", "never")]),
+            vec![vec![write()]],
+            fires(0),
+            (227_484, 952_199),
+        ),
     ]
 }
 

@@ -28,6 +28,7 @@ pub(super) const SETTINGS: &[(&str, &str)] = &[
     ("disk", "yes: the server keeps what it stores on its disk; no: it must not crash"),
     ("before", "the last number that each producer had used before"),
     ("producers", "own: each writer is a producer; shared: all are the same"),
+    ("sessions", "numbered: their names tell how many the producer has had; plain: they tell nothing"),
 ];
 
 /// The interesting places that a default batch must reach. Two more are reached in scopes alone: callers that number
@@ -62,8 +63,16 @@ pub(super) fn build(header: &Header) -> Result<Topic, String> {
             other => return Err(unknown("role", other, ["server", "writer", "client"])),
         }
     }
-    let mut topic =
-        Topic { config: small(), writers, clients, fencing: true, shared: false, disk: true, before: 0 };
+    let mut topic = Topic {
+        config: small(),
+        writers,
+        clients,
+        fencing: true,
+        shared: false,
+        disk: true,
+        before: 0,
+        numbered: false,
+    };
     let config = &mut topic.config;
     for (name, value) in &header.config {
         let wrong = |what: &str| format!("{name}={value}: {what}");
@@ -88,6 +97,7 @@ pub(super) fn build(header: &Header) -> Result<Topic, String> {
             "fencing" => topic.fencing = one_of(["yes", "no"])?,
             "disk" => topic.disk = one_of(["yes", "no"])?,
             "before" => topic.before = number()?,
+            "sessions" => topic.numbered = one_of(["numbered", "plain"])?,
             "producers" => topic.shared = one_of(["shared", "own"])?,
             other => return Err(unknown("setting", other, SETTINGS.iter().map(|(name, _)| *name))),
         }

@@ -53,6 +53,8 @@ pub struct Topic {
     pub disk: bool,
     /// The last number that each producer had used before.
     pub before: u32,
+    /// Whether the names of sessions tell how many a producer has had, as this project's broker does.
+    pub numbered: bool,
 }
 
 /// Either kind of machine.

@@ -112,7 +112,7 @@ impl Protocol for Topic {
 
     fn boot(&self, node: NodeId, _config: u8) -> TopicNode {
         if node == SERVER {
-            return TopicNode::Server(Server::new(self.fencing, self.disk, self.before.into()));
+            return TopicNode::Server(Server::new(self));
         }
         let mut config = self.config.clone();
         if !self.shared {

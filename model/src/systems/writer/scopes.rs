@@ -86,6 +86,23 @@ pub(super) fn all() -> Vec<NamedScope<Topic>> {
             (712, 1_456),
         ),
         scope(
+            "rivals-between-sessions",
+            "two writers with one producer id, at a server that fences neither and numbers sessions; one session is lost",
+            (
+                2,
+                &[
+                    ("producers", "shared"),
+                    ("fencing", "no"),
+                    ("batch", "1"),
+                    ("sessions", "numbered"),
+                    ("disk", "no"),
+                ],
+            ),
+            vec![vec![write(ONE)], vec![write(TWO)]],
+            fires(2).with(Resource::Break, 1),
+            (0, 0),
+        ),
+        scope(
             "fenced",
             "two writers with one producer id, at a server that ends the older session, as long as no other is lost",
             (2, &[("producers", "shared"), ("batch", "1")]),

@@ -5,7 +5,7 @@
 //! It does one thing after the other: what arrives while something is being stored, or while it recovers, waits.
 
 use super::{
-    Action, Input,
+    Action, Input, Topic,
     store::{self, Stored},
     wire::{self, Mood, Msg, Request, Response},
 };
@@ -76,6 +76,8 @@ pub struct Server {
     end: u64,
     /// The last number that each producer had used before.
     before: u64,
+    /// How many sessions each producer has had with this process, if that is to be told by their names.
+    sessions: Option<BTreeMap<Arc<str>, u64>>,
     stored: Vec<Stored>,
     /// Open streams; with their producer once the session is open.
     streams: BTreeMap<ConnId, Option<Arc<str>>>,
@@ -88,8 +90,10 @@ pub struct Server {
 }
 
 impl Server {
-    pub(super) fn new(fencing: bool, disk: bool, before: u64) -> Server {
-        Server { fencing, disk, before, ..Server::default() }
+    pub(super) fn new(topic: &Topic) -> Server {
+        let Topic { fencing, disk, before, numbered, .. } = *topic;
+        let sessions = numbered.then(BTreeMap::new);
+        Server { fencing, disk, before: before.into(), sessions, ..Server::default() }
     }
 
     /// Whether it is open for business.
@@ -136,8 +140,16 @@ impl Server {
             }
         }
         let last_seq_no = self.last(&producer) + u64::from(std::mem::take(&mut self.claim));
+        let session_id = match &mut self.sessions {
+            None => "session".into(),
+            Some(sessions) => {
+                let count = sessions.entry(producer.clone()).or_default();
+                *count += 1;
+                format!("{producer}-0-{count}").into()
+            }
+        };
         self.streams.insert(conn, Some(producer));
-        let session = Session { session_id: "session".into(), partition: 0, last_seq_no, codecs: vec![] };
+        let session = Session { session_id, partition: 0, last_seq_no, codecs: vec![] };
         out.push(Action::Write(conn, Msg::Down(FromServer::Init(session))));
     }
 
