@@ -35,7 +35,10 @@ fn every_scope_is_exhausted_with_the_pinned_counts() {
 #[test]
 fn stateright_counts_alike() {
     use onceward_model::check::stateright::{Counts, count};
-    for named in PipelineSystem::scopes().into_iter().filter(|scope| scope.pinned.is_some_and(|(unique, _)| unique <= SMALL)) {
+    for named in PipelineSystem::scopes()
+        .into_iter()
+        .filter(|scope| scope.pinned.is_some_and(|(unique, _)| unique <= SMALL))
+    {
         let (unique, generated) = named.pinned.unwrap();
         let second = count(&named.protocol, &named.scope);
         assert_eq!(second, Counts { unique, generated, broken: false }, "{}", named.name);

@@ -50,6 +50,13 @@ pub(super) trait Side: Send + Sized + 'static {
 /// The machine's words for what its surroundings do: those of a writer and of a reader are named alike.
 macro_rules! machine_words {
     () => {
+        type Input = Input;
+        type Action = Action;
+        type Timer = Timer;
+        type Event = Event;
+        type Said = proto::FromServer;
+        type Heard = FromServer;
+
         fn input(happened: Happened<Self>) -> Input {
             match happened {
                 Happened::Opened(stream) => Input::Opened(stream),
@@ -72,6 +79,10 @@ macro_rules! machine_words {
                 Action::Tell(event) => Wish::Tell(event),
                 Action::Mark(_) => Wish::Nothing,
             }
+        }
+
+        fn heard(said: proto::FromServer) -> Result<Option<FromServer>, String> {
+            convert::heard(said)
         }
     };
 }

@@ -304,20 +304,9 @@ impl WriterSide {
 
 impl Side for WriterSide {
     type Core = Writer;
-    type Input = Input;
-    type Action = Action;
-    type Timer = Timer;
-    type Event = Event;
-    type Said = proto::FromServer;
-    type Heard = FromServer;
-
     const METHOD: &'static str = "Ydb.Topic.V1.TopicService/StreamWrite";
 
     machine_words!();
-
-    fn heard(said: proto::FromServer) -> Result<Option<FromServer>, String> {
-        convert::heard(said)
-    }
 
     // Whoever has stopped waiting is not told.
     fn tell(&mut self, event: Event, _: &mut VecDeque<Input>) {

@@ -103,20 +103,9 @@ impl ReaderSide {
 
 impl Side for ReaderSide {
     type Core = Reader;
-    type Input = Input;
-    type Action = Action;
-    type Timer = Timer;
-    type Event = Event;
-    type Said = proto::FromServer;
-    type Heard = FromServer;
-
     const METHOD: &'static str = "Ydb.Topic.V1.TopicService/StreamRead";
 
     machine_words!();
-
-    fn heard(said: proto::FromServer) -> Result<Option<FromServer>, String> {
-        convert::heard(said)
-    }
 
     // Whoever has stopped waiting is not told.
     fn tell(&mut self, event: Event, inputs: &mut VecDeque<Input>) {

@@ -87,7 +87,7 @@ pub(super) fn all() -> Vec<NamedScope<Topic>> {
         ),
         scope(
             "rivals-between-sessions",
-            "two writers with one producer id, at a server that fences neither and numbers sessions; one session is lost",
+            "two writers with one producer id, at a server that ends the older session and numbers them; one session is lost",
             (
                 2,
                 &[
