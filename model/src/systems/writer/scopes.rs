@@ -88,18 +88,9 @@ pub(super) fn all() -> Vec<NamedScope<Topic>> {
         scope(
             "rivals-between-sessions",
             "two writers with one producer id, at a server that ends the older session and numbers them; one session is lost",
-            (
-                2,
-                &[
-                    ("producers", "shared"),
-                    ("fencing", "no"),
-                    ("batch", "1"),
-                    ("sessions", "numbered"),
-                    ("disk", "no"),
-                ],
-            ),
+            (2, &[("producers", "shared"), ("batch", "1"), ("sessions", "numbered"), ("disk", "no")]),
             vec![vec![write(ONE)], vec![write(TWO)]],
-            fires(2).with(Resource::Break, 1),
+            fires(1).with(Resource::Break, 1),
             (0, 0),
         ),
         scope(
