@@ -91,7 +91,7 @@ pub(super) fn all() -> Vec<NamedScope<Topic>> {
             (2, &[("producers", "shared"), ("batch", "1"), ("sessions", "numbered"), ("disk", "no")]),
             vec![vec![write(ONE)], vec![write(TWO)]],
             fires(1).with(Resource::Break, 1),
-            (0, 0),
+            (49_229, 139_404),
         ),
         scope(
             "fenced",
