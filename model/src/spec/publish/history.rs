@@ -143,9 +143,11 @@ impl History {
             return self.set(call, Fate::Duplicate);
         }
         self.set(call, Fate::Acknowledged(seq_no));
-        if let Some(writer) = self.writes.get(&call).map(|write| write.writer) {
-            self.life(writer).losses = 0;
-        }
+    }
+
+    /// A writer has had an acknowledgement: whether or not its caller has heard of it yet, losses count anew.
+    pub fn progressed(&mut self, writer: NodeId) {
+        self.life(writer).losses = 0;
     }
 
     /// A message was reported as undelivered, after it was sent or without.

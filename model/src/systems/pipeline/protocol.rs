@@ -19,7 +19,7 @@ use onceward_core::{
     CallId, NodeId,
     broker::api::Message,
     log::api::Phase,
-    writer::{Timer as WriterTimer, wire::FromServer},
+    writer::{Timer as WriterTimer, api::Outcome, wire::FromServer},
 };
 use std::collections::BTreeMap;
 
@@ -58,6 +58,11 @@ impl Ghost {
                     self.book.writer_said(*conn, said);
                 }
                 Action::Write(conn, Message::Read(said)) => self.book.reader_said(*conn, said),
+                Action::Reply(_, wire::Response::Acknowledged { outcome, .. })
+                    if *outcome != Outcome::Duplicate =>
+                {
+                    history.progressed(node);
+                }
                 Action::Connect(..) if pipeline.is_writer(node) => history.speaks(seen, node)?,
                 Action::Arm(Timer::Writer(WriterTimer::Retry), window) => {
                     history.waits(seen, node, *window, &pipeline.writer)?;

@@ -14,7 +14,7 @@ use crate::{
 };
 use onceward_core::{
     CallId, NodeId,
-    writer::{Timer, wire::FromServer},
+    writer::{Timer, api::Outcome, wire::FromServer},
 };
 use std::collections::BTreeSet;
 
@@ -92,6 +92,11 @@ impl Ghost {
             match action {
                 Action::Write(conn, Msg::Down(FromServer::Init(_))) => self.history.greeted(conn.initiator),
                 Action::Connect(..) | Action::Write(_, Msg::Up(_)) => self.history.speaks(seen, node)?,
+                Action::Reply(_, Response::Acknowledged { outcome, .. })
+                    if *outcome != Outcome::Duplicate =>
+                {
+                    self.history.progressed(node);
+                }
                 Action::Arm(Timer::Retry, window) => {
                     self.history.waits(seen, node, *window, &topic.config)?
                 }
