@@ -136,8 +136,10 @@ fn waits_grow_until_there_is_progress() {
     // A session alone is no progress while something is open.
     history.greeted(WRITER);
     assert_eq!(promise(history.clone().waits(AT, WRITER, equal(50), &config)), Some(RETRIES_SPACED));
-    history.acknowledged(call(0), 1, Outcome::Confirmed);
+    // Progress counts when the writer has it, whenever its caller is told.
+    history.progressed(WRITER);
     assert_eq!(promise(history.waits(AT, WRITER, equal(50), &config)), None);
+    history.acknowledged(call(0), 1, Outcome::Confirmed);
     history.greeted(WRITER);
     assert_eq!(promise(history.waits(AT, WRITER, equal(50), &config)), None);
 }
