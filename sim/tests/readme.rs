@@ -4,7 +4,7 @@
 
 use onceward_model::{
     system::{Promise, System},
-    systems::{log::LogSystem, pipeline::PipelineSystem, writer::WriterSystem},
+    systems::{log::LogSystem, pipeline::PipelineSystem, reader::ReaderSystem, writer::WriterSystem},
 };
 use std::{collections::BTreeMap, path::Path};
 
@@ -14,6 +14,7 @@ fn the_readme_names_every_promise_and_what_breaks_it() {
     collect::<LogSystem>(&mut table);
     collect::<PipelineSystem>(&mut table);
     collect::<WriterSystem>(&mut table);
+    collect::<ReaderSystem>(&mut table);
     let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md")).unwrap();
     for (promise, mutants) in table.into_values() {
         let start = format!("| `{}` | {} |", promise.id, promise.says);

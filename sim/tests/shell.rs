@@ -5,7 +5,7 @@
 mod support;
 
 use onceward_model::{
-    systems::{log::LogSystem, pipeline::PipelineSystem, writer::WriterSystem},
+    systems::{log::LogSystem, pipeline::PipelineSystem, reader::ReaderSystem, writer::WriterSystem},
     toy::ToySystem,
 };
 use onceward_sim::{
@@ -63,6 +63,11 @@ fn random_plans_for_the_event_store_find_nothing_and_are_repeatable() {
 #[test]
 fn random_plans_for_writers_find_nothing_and_are_repeatable() {
     swarm(&SwarmJob::<WriterSystem>::new(), 1..160);
+}
+
+#[test]
+fn random_plans_for_readers_find_nothing_and_are_repeatable() {
+    swarm(&SwarmJob::<ReaderSystem>::new(), 1..160);
 }
 
 #[test]

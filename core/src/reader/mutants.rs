@@ -9,7 +9,7 @@ crate::mutants! {
         /// BUGS-C11: a commit that is acknowledged in part is taken for acknowledged.
         PartialAckIsFull => "commits-settle",
         /// BUGS-B18, reading: messages of a partition that the caller has given up reach it.
-        ReleasedIsDelivered => "one-reader",
+        ReleasedIsDelivered => "what-is-read-is-handed-on",
     }
 }
 

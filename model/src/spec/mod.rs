@@ -5,4 +5,5 @@
 pub mod events;
 pub mod image;
 pub mod publish;
+pub mod read;
 pub mod topic;

@@ -36,11 +36,6 @@ pub const SESSIONS_NEW: &str = "partition-sessions-are-new";
 /// A producer has one session.
 pub const ONE_WRITER: &str = "one-writer";
 
-/// What a reader is sent reaches its caller.
-pub const HANDED_ON: &str = "what-is-read-is-handed-on";
-/// A caller hears of each of its commits, and the truth.
-pub const COMMITS_SETTLE: &str = "commits-settle";
-
 /// A broker recovers by itself.
 pub const OPENS_AGAIN: &str = "broker-opens-again";
 
@@ -86,15 +81,6 @@ pub const PROMISES: &[Promise] = &[
     Promise {
         id: OPENS_AGAIN,
         says: "A broker whose disk was damaged no more than the fault model allows opens again, by itself.",
-    },
-    Promise {
-        id: HANDED_ON,
-        says: "A reader hands on the messages of a partition in the order of their offsets, none twice, and none of a \
-               partition that its caller has given up.",
-    },
-    Promise {
-        id: COMMITS_SETTLE,
-        says: "Each commit of a reader's caller is answered once, and one that is said to be durable is.",
     },
 ];
 

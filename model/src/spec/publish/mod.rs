@@ -39,7 +39,7 @@ pub const CLOSE_REPORTS: &str = "close-reports-losses";
 pub const RETRIES_SPACED: &str = "retries-are-spaced";
 /// Unanswered messages keep to the budget.
 pub const WITHIN_BUDGET: &str = "within-budget";
-/// A writer that has ended is silent.
+/// Whoever has ended is silent.
 pub const SILENT_AFTER_END: &str = "silent-after-end";
 
 /// The table of promises.
@@ -86,5 +86,8 @@ pub const PROMISES: &[Promise] = &[
         id: WITHIN_BUDGET,
         says: "Accepted and unanswered messages take no more than the configured budget.",
     },
-    Promise { id: SILENT_AFTER_END, says: "A writer that has ended sends nothing and opens no stream." },
+    Promise {
+        id: SILENT_AFTER_END,
+        says: "A writer or a reader that has ended sends nothing and opens no stream.",
+    },
 ];

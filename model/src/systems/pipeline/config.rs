@@ -4,7 +4,7 @@
 use super::{CONSUMER, Pipeline, TOPIC, header};
 use crate::{
     scenario::{Header, parse_span, unknown},
-    systems::writer::config::small,
+    systems::{reader::consumer::Habits, writer::config::small},
     world::{Key, disk::Geometry},
 };
 use onceward_core::{
@@ -93,7 +93,7 @@ pub(super) fn build(header: &Header) -> Result<Pipeline, String> {
         clients,
         partitions: 1,
         reader: small_reader(),
-        deals: Dur::ZERO,
+        habits: Habits::default(),
         split: false,
         geometry: Geometry::SIMULATED,
     };
@@ -128,7 +128,7 @@ pub(super) fn build(header: &Header) -> Result<Pipeline, String> {
                 "split" => pipeline.split = true,
                 _ => return Err(wrong("write whole or split")),
             },
-            "deals" => pipeline.deals = span()?,
+            "deals" => pipeline.habits.deals = span()?,
             "token" => pipeline.reader.token_interval = if value == "never" { None } else { Some(span()?) },
             "stop-timeout" => broker.stop_timeout = span()?,
             "capacity" if value == "none" => pipeline.geometry.capacity = None,

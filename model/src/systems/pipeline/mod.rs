@@ -3,7 +3,6 @@
 //! scopes.
 
 mod config;
-mod consumer;
 mod host;
 mod protocol;
 mod scopes;
@@ -17,15 +16,20 @@ pub use protocol::Ghost;
 
 use crate::{
     scenario::Header,
-    spec::{publish, topic},
+    spec::{publish, read, topic},
     system::{Allowed, Mutant, NamedScope, Numbering, Problem, Promise, System, Verb, Word},
-    systems::writer::{
-        client::Client,
-        wire::{Msg, Request as Ask, Response as Answer},
+    systems::{
+        reader::{
+            consumer::{Consumer, Habits},
+            wire as reading,
+        },
+        writer::{
+            client::Client,
+            wire::{Msg, Request as Ask, Response as Answer},
+        },
     },
     world::{ChoiceOf, Key, Time, disk::Geometry},
 };
-use consumer::Consumer;
 use host::Host;
 use onceward_core::{
     CallId, Clock, Dur, Machine, Node, NodeId,
@@ -70,8 +74,8 @@ pub struct Pipeline {
     pub reader: reader::Config,
     /// Whether a commit is confirmed in two steps, as a broker may.
     pub split: bool,
-    /// How long a reader's caller deals with messages before it commits them.
-    pub deals: Dur,
+    /// What readers' callers are like.
+    pub habits: Habits,
     /// The broker's disk.
     pub geometry: Geometry,
 }
@@ -86,7 +90,7 @@ pub enum Timer {
     /// A stubborn writer's.
     Stubborn(stubborn::Timer),
     /// A reader's.
-    Reader(consumer::Timer),
+    Reader(reading::Timer),
 }
 
 /// Each kind of machine.
@@ -116,7 +120,12 @@ impl Machine for PipelineNode {
                 out.extend(said.into_iter().map(from_writer));
             }
             PipelineNode::Stubborn(writer) => writer.step(clock, input, out),
-            PipelineNode::Reader(consumer) => consumer.step(clock, input, out),
+            PipelineNode::Reader(consumer) => {
+                let Some(input) = for_reader(input) else { return };
+                let mut said = Vec::new();
+                consumer.step(clock, input, &mut said);
+                out.extend(said.into_iter().filter_map(from_reader));
+            }
         }
     }
 }
@@ -161,6 +170,41 @@ fn from_writer(action: onceward_core::Action<Msg, writer::Timer, Answer>) -> Act
         Act::Reply(call, response) => Act::Reply(call, response),
         Act::Mark(mark) => Act::Mark(mark),
     }
+}
+
+/// What a reader hears, in its own words; nothing else concerns it, and nobody calls it.
+fn for_reader(input: Input) -> Option<onceward_core::Input<reading::Msg, reading::Timer, reading::Request>> {
+    use onceward_core::Input as In;
+    Some(match input {
+        In::Boot => In::Boot,
+        In::Opened(conn) => In::Opened(conn),
+        In::Received(conn, Message::ReadReply(said)) => In::Received(conn, reading::Msg::Down(said)),
+        In::Closed(conn, why) => In::Closed(conn, why),
+        In::Timer(Timer::Reader(timer)) => In::Timer(timer),
+        _ => return None,
+    })
+}
+
+/// What a reader wants, in everybody's words; it answers no calls.
+fn from_reader(
+    action: onceward_core::Action<reading::Msg, reading::Timer, reading::Response>,
+) -> Option<Action> {
+    use onceward_core::Action as Act;
+    let up = |message| match message {
+        reading::Msg::Up(said) => Message::Read(said),
+        reading::Msg::Down(said) => Message::ReadReply(said),
+    };
+    Some(match action {
+        Act::Disk(id, op) => Act::Disk(id, op),
+        Act::Send(to, message) => Act::Send(to, up(message)),
+        Act::Connect(to, number) => Act::Connect(to, number),
+        Act::Write(conn, message) => Act::Write(conn, up(message)),
+        Act::Close(conn) => Act::Close(conn),
+        Act::Arm(timer, window) => Act::Arm(Timer::Reader(timer), window),
+        Act::Disarm(timer) => Act::Disarm(Timer::Reader(timer)),
+        Act::Mark(mark) => Act::Mark(mark),
+        Act::Reply(..) => return None,
+    })
 }
 
 /// The pipeline, with everything around it.
@@ -208,7 +252,7 @@ impl System for PipelineSystem {
 
     fn promises() -> &'static [Promise] {
         static ALL: OnceLock<Vec<Promise>> = OnceLock::new();
-        ALL.get_or_init(|| [publish::PROMISES, topic::PROMISES].concat())
+        ALL.get_or_init(|| [publish::PROMISES, topic::PROMISES, read::PROMISES].concat())
     }
 
     fn marks() -> &'static [&'static str] {
@@ -220,13 +264,11 @@ impl System for PipelineSystem {
     }
 
     fn mutants() -> Vec<Mutant> {
-        let broker = broker::Mutant::ALL.iter();
-        let broker = broker.map(|mutant| Mutant { about: mutant.about(), activate: mutant.switch_on() });
-        // No broker of ours sends messages of a partition that it has asked back: the reader's own tests show that bug.
-        let reader =
-            reader::Mutant::ALL.iter().filter(|mutant| **mutant != reader::Mutant::ReleasedIsDelivered);
-        let reader = reader.map(|mutant| Mutant { about: mutant.about(), activate: mutant.switch_on() });
-        broker.chain(reader).collect()
+        // Those of writers and readers are shown where nothing but them is tried.
+        broker::Mutant::ALL
+            .iter()
+            .map(|mutant| Mutant { about: mutant.about(), activate: mutant.switch_on() })
+            .collect()
     }
 
     fn scopes() -> Vec<NamedScope<Pipeline>> {

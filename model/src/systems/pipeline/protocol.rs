@@ -3,16 +3,19 @@
 
 use super::{
     Action, BROKER, Pipeline, PipelineNode, Request, Timer, config,
-    consumer::{self, Consumer},
     host::Host,
     stubborn::{self, Stubborn},
 };
 use crate::{
     spec::{
         publish::Record,
+        read::ENDS,
         topic::{Book, OPENS_AGAIN},
     },
-    systems::writer::{self, client::Client, verbs, wire},
+    systems::{
+        reader::{consumer::Consumer, verbs as reading},
+        writer::{self, client::Client, verbs, wire},
+    },
     world::{Event, Protocol, Seen, Violation, World, disk::Geometry},
 };
 use onceward_core::{
@@ -134,7 +137,7 @@ impl Protocol for Pipeline {
         if auditor {
             (config.consumer, config.caller_begins) = ("".into(), true);
         }
-        PipelineNode::Reader(Box::new(Consumer::new(node, config, self.deals)))
+        PipelineNode::Reader(Box::new(Consumer::new(node, config, self.habits)))
     }
 
     fn ghost(&self) -> Ghost {
@@ -173,7 +176,12 @@ impl Protocol for Pipeline {
                 Some(PipelineNode::Writer(_)) => {
                     ghost.writers.history.within(node, self.writer.buffer_bytes)?;
                 }
-                Some(PipelineNode::Reader(consumer)) => consumer.judge()?,
+                Some(PipelineNode::Reader(consumer)) => {
+                    consumer.history().judge()?;
+                    if let Some(end) = consumer.history().end() {
+                        return Err(Violation::new(ENDS, format!("a reader has ended: {end}")));
+                    }
+                }
                 Some(PipelineNode::Broker(host)) => {
                     if let Phase::Damaged(damage) = host.phase()
                         && !ghost.damaged
@@ -227,8 +235,8 @@ impl Protocol for Pipeline {
         match message {
             Message::Write(said) => verbs::message(&wire::Msg::Up(said.clone())),
             Message::WriteReply(said) => verbs::message(&wire::Msg::Down(said.clone())),
-            Message::Read(said) => super::verbs::reader_says(said),
-            Message::ReadReply(said) => super::verbs::reader_hears(said),
+            Message::Read(said) => reading::reader_says(said),
+            Message::ReadReply(said) => reading::reader_hears(said),
         }
     }
 
@@ -236,8 +244,7 @@ impl Protocol for Pipeline {
         match timer {
             Timer::Broker(timer) => config::timer_name(timer),
             Timer::Writer(timer) => format!("{timer:?}").to_lowercase(),
-            Timer::Reader(consumer::Timer::Own(timer)) => format!("{timer:?}").to_lowercase(),
-            Timer::Reader(consumer::Timer::Dealt) => "dealt".into(),
+            Timer::Reader(timer) => reading::timer(timer),
             Timer::Stubborn(stubborn::Timer::Connect) => "connect".into(),
             Timer::Stubborn(stubborn::Timer::Watch) => "watch".into(),
         }

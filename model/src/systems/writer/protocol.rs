@@ -10,7 +10,8 @@ use super::{
 };
 use crate::{
     spec::publish::{Asked, History},
-    world::{End, Event, Host, Protocol, Seen, Side, Violation, World},
+    systems::is_still,
+    world::{Event, Host, Protocol, Seen, Violation, World},
 };
 use onceward_core::{
     CallId, NodeId,
@@ -181,16 +182,4 @@ impl Protocol for Topic {
     fn call_label(&self, node: NodeId, call: CallId, request: &Request) -> String {
         verbs::label(&self.node_name(node), call, request)
     }
-}
-
-/// Whether nothing can happen any more of itself: no timer is armed, nothing is under way, and every process runs.
-fn is_still(world: &World<Topic>) -> bool {
-    let idle =
-        world.hosts().all(|(_, host)| host.runs() && host.timers().is_empty() && host.ops().next().is_none());
-    let quiet = world.net().conns().all(|(_, conn)| {
-        [Side::Initiator, Side::Acceptor]
-            .into_iter()
-            .all(|side| conn.queue(side).is_empty() && conn.end(side) != End::Gone)
-    });
-    idle && quiet && world.net().bag().is_empty()
 }
