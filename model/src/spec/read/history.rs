@@ -9,8 +9,8 @@ use crate::{
 use onceward_core::{
     Window,
     reader::{
-        Action, Config, Event, Failure, Input, Part, StreamId, Ticket, Timer,
-        api::{End, Refusal},
+        Action, Config, Failure, Input, Part, StreamId, Ticket, Timer,
+        api::End,
         wire::{FromClient, FromServer, PartitionData, PartitionSessionId, Range},
     },
 };
@@ -20,44 +20,44 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct History {
     /// The stream that is in use.
-    stream: Option<StreamId>,
+    pub(super) stream: Option<StreamId>,
     /// A session is open on it.
     greeted: bool,
     /// Asked for on this stream, less what was sent.
     credit: i64,
     /// Given to the caller, and not taken.
-    untaken: u64,
-    parts: BTreeMap<PartitionSessionId, Reading>,
+    pub(super) untaken: u64,
+    pub(super) parts: BTreeMap<PartitionSessionId, Reading>,
     /// The names that the caller was told on this stream.
-    names: BTreeSet<Part>,
+    pub(super) names: BTreeSet<Part>,
     /// Commits without an answer.
-    commits: BTreeMap<Ticket, (Part, Range)>,
+    pub(super) commits: BTreeMap<Ticket, (Part, Range)>,
     /// Closes without an answer.
-    closes: BTreeSet<Ticket>,
-    closing: bool,
-    destroyed: bool,
+    pub(super) closes: BTreeSet<Ticket>,
+    pub(super) closing: bool,
+    pub(super) destroyed: bool,
     /// A fresh token was sent, and not answered.
     token: bool,
     /// Sessions lost in a row without progress, as far as it makes a difference.
-    losses: u32,
-    end: Option<End>,
+    pub(super) losses: u32,
+    pub(super) end: Option<End>,
     /// What must follow from the present input; nothing between steps.
-    due: Due,
+    pub(super) due: Due,
     wrong: Option<Violation>,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
-struct Due {
+pub(super) struct Due {
     /// A partition was given.
-    assigned: Option<FromServer>,
+    pub(super) assigned: Option<FromServer>,
     /// Messages were sent, and count so much.
-    data: Option<(Vec<(Part, PartitionData)>, u64)>,
+    pub(super) data: Option<(Vec<(Part, PartitionData)>, u64)>,
     /// A partition was asked back.
-    stopping: Option<Part>,
+    pub(super) stopping: Option<Part>,
     /// The server has broken the protocol.
-    breach: bool,
+    pub(super) breach: bool,
     /// Commits were under way that nothing held up when the reader dropped its stream, and the session was not lost.
-    left: bool,
+    pub(super) left: bool,
 }
 
 impl History {
@@ -84,18 +84,18 @@ impl History {
         self.commits.get(&ticket).copied()
     }
 
-    fn wrong(&mut self, promise: &'static str, what: impl Into<String>) {
+    pub(super) fn wrong(&mut self, promise: &'static str, what: impl Into<String>) {
         self.wrong.get_or_insert_with(|| Violation::new(promise, what));
     }
 
-    fn must(&mut self, holds: bool, promise: &'static str, what: &str) {
+    pub(super) fn must(&mut self, holds: bool, promise: &'static str, what: &str) {
         if !holds {
             self.wrong(promise, what);
         }
     }
 
     /// A partition that the caller has under this name.
-    fn reading(&mut self, part: Part) -> Option<&mut Reading> {
+    pub(super) fn reading(&mut self, part: Part) -> Option<&mut Reading> {
         self.parts.get_mut(&part.session).filter(|reading| reading.part == Some(part))
     }
 
@@ -176,7 +176,7 @@ impl History {
         if self.credit <= 0 || bytes == 0 || bytes < payloads {
             return false;
         }
-        self.credit -= bytes as i64;
+        self.credit = self.credit.saturating_sub_unsigned(bytes);
         let mut due = Vec::new();
         for data in partitions {
             let reading = self.parts.get_mut(&data.session).filter(|reading| !reading.released);
@@ -273,140 +273,6 @@ impl History {
         }
         let right = window.to >= least && window.to <= config.backoff_max && window.from.0 >= window.to.0 / 2;
         self.must(right, RETRIES_SPACED, "a wait before a new session is not as configured");
-    }
-
-    fn told(&mut self, event: &Event, config: &Config) {
-        let alive = self.end.is_none() || matches!(event, Event::Refused(..) | Event::Closed(..));
-        self.must(alive, ENDS, "a reader that has ended goes on");
-        let news = matches!(event, Event::Assigned { .. } | Event::Data(..) | Event::Stopping(_));
-        let fine = !(self.due.breach && news);
-        self.must(fine, ENDS, "a server breaks the protocol, and a caller is told as if it had not");
-        match event {
-            Event::Assigned { .. } => self.assigned(event),
-            Event::Data(partitions, bytes) => {
-                let due = self.due.data.take();
-                let right = due.is_some_and(|(data, counts)| data == *partitions && counts == *bytes);
-                let what =
-                    "a caller is given other messages than its reader was sent in partitions that it has";
-                self.must(right, HANDED_ON, what);
-                (self.untaken, self.losses) = (self.untaken.saturating_add(*bytes), 0);
-            }
-            Event::Stopping(part) => {
-                let right = self.due.stopping.take() == Some(*part);
-                self.must(right, GIVEN_BACK, "a caller is asked for a partition that nobody wants back");
-            }
-            Event::Stopped(part) => {
-                let gone = self.stream.is_none();
-                let right = self.reading(*part).is_some_and(|reading| reading.over || gone);
-                self.must(
-                    right,
-                    HANDED_ON,
-                    "a caller is told that a partition is over that is not, or was before",
-                );
-                let answered = self.commits.values().all(|(of, _)| of != part);
-                self.must(answered, COMMITS_SETTLE, "a partition is over before its commits are answered");
-                if right {
-                    self.parts.remove(&part.session);
-                }
-            }
-            Event::Committed(ticket) => {
-                let Some((part, range)) = self.answered(*ticket) else { return };
-                let heard = self.reading(part).map_or(0, |reading| reading.heard);
-                if heard < range.end {
-                    let what = format!(
-                        "a caller is told that everything below {} is committed, the server has said so up to {heard}",
-                        range.end
-                    );
-                    self.wrong(COMMITS_SETTLE, what);
-                }
-            }
-            Event::NotCommitted(ticket) => {
-                let Some((part, range)) = self.answered(*ticket) else { return };
-                let gone = self.stream.is_none();
-                let unknown = |reading: &mut Reading| (reading.over || gone) && reading.durable() < range.end;
-                let right = self.reading(part).is_some_and(unknown);
-                let what = "a caller is told that nobody knows of a commit, and the server has said or may still say so";
-                self.must(right, COMMITS_SETTLE, what);
-            }
-            Event::Refused(ticket, _) if self.closes.remove(ticket) => {}
-            Event::Refused(ticket, refusal) => self.refused(*ticket, *refusal, config),
-            Event::Closed(ticket, end) => {
-                let asked = self.closes.remove(ticket);
-                self.must(asked, FLUSH_AND_CLOSE_SETTLE, "a close is answered twice");
-                let settled = *end != End::Closed || self.commits.is_empty();
-                self.must(
-                    settled,
-                    FLUSH_AND_CLOSE_SETTLE,
-                    "a close succeeds before every commit is answered",
-                );
-            }
-            Event::Ended(end) => {
-                let right = match end {
-                    End::Failed(Failure::Protocol(_)) => self.due.breach,
-                    End::Failed(failure) => !failure.is_transient(),
-                    End::Closed => self.closing && !self.due.left,
-                    End::CloseTimeout => self.closing && self.due.left,
-                    End::Destroyed => self.destroyed,
-                };
-                if !right {
-                    self.wrong(ENDS, format!("a reader has ended for no reason: {end}"));
-                }
-                self.end = Some(end.clone());
-                let all = self.parts.is_empty() && self.is_settled();
-                self.must(all, COMMITS_SETTLE, "a reader has ended before everybody is answered");
-            }
-            Event::Lost(..) => self.due.left = false,
-            Event::Session(_) => {}
-        }
-    }
-
-    fn assigned(&mut self, event: &Event) {
-        let (
-            Event::Assigned { part: name, path: there, partition: which, committed: from, available: all },
-            due,
-        ) = (event, self.due.assigned.take())
-        else {
-            return;
-        };
-        let fresh = self.names.insert(*name) && self.stream == Some(name.stream);
-        let right = matches!(due, Some(FromServer::Start { session, path, partition, committed, available })
-            if (session, &path, &partition, &committed, &available) == (name.session, there, which, from, all));
-        if let Some(reading) = self.parts.get_mut(&name.session) {
-            reading.part = Some(*name);
-        }
-        self.must(
-            fresh && right,
-            HANDED_ON,
-            "a caller is told of a partition that was not given so just now",
-        );
-    }
-
-    /// What a commit was about that is answered now.
-    fn answered(&mut self, ticket: Ticket) -> Option<(Part, Range)> {
-        let commit = self.commits.remove(&ticket);
-        self.must(commit.is_some(), COMMITS_SETTLE, "a commit is answered that nobody waits for");
-        commit
-    }
-
-    /// A commit is not accepted: callers commit what they were given, and that once.
-    fn refused(&mut self, ticket: Ticket, refusal: Refusal, config: &Config) {
-        let waiting = self.commits.len();
-        let Some((part, range)) = self.answered(ticket) else { return };
-        let over = self.closing || self.end.is_some();
-        let reading = self.reading(part);
-        let right = match refusal {
-            Refusal::Gone => reading.as_ref().is_none_or(|reading| reading.released),
-            Refusal::TooManyWait { limit } => limit == config.commits && waiting > limit as usize,
-            Refusal::Closed => over,
-            Refusal::NoConsumer => config.consumer.is_empty(),
-            Refusal::Empty | Refusal::NotDelivered(_) | Refusal::Twice(_) => false,
-        };
-        if let Some(reading) = reading {
-            reading.refuses(range);
-        }
-        if !right {
-            self.wrong(COMMITS_SETTLE, format!("a commit is refused without reason: {refusal}"));
-        }
     }
 
     /// The reader has done all that it does about an input.

@@ -10,6 +10,7 @@ mod history;
 mod reading;
 #[cfg(test)]
 mod tests;
+mod told;
 
 pub use history::History;
 

@@ -5,6 +5,7 @@ mod config;
 pub mod consumer;
 mod protocol;
 mod scopes;
+mod sending;
 pub mod server;
 #[cfg(test)]
 mod tests;

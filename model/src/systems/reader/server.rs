@@ -7,45 +7,41 @@ use super::{
     wire::{Lie, Mood, Msg, Request, Response, Timer},
 };
 use onceward_core::{
-    Clock, ConnId, Dur, Machine, Wall, Window,
-    reader::wire::{Batch, Commit, FromClient, FromServer, PartitionData, PartitionSessionId, Range},
-    writer::wire::{Codec, Numbered, Payload, Status},
+    Clock, ConnId, Dur, Machine, Window,
+    reader::wire::{Commit, FromClient, FromServer, PartitionSessionId, Range},
+    writer::wire::Status,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
 const OVERLOADED: u32 = 400_060;
-/// Bytes of each payload.
-const PAYLOAD: u64 = 8;
-/// What a message counts beyond its payload.
-const EXTRA: u64 = 2;
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
-struct Partition {
+pub(super) struct Partition {
     /// Everything below is committed.
     committed: u64,
     /// Offsets that are not there any more.
-    gone: BTreeSet<u64>,
+    pub(super) gone: BTreeSet<u64>,
     holder: Option<(ConnId, PartitionSessionId)>,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
-struct Stream {
+pub(super) struct Stream {
     /// Whether a session was asked for and opened.
     open: bool,
-    credit: i64,
+    pub(super) credit: i64,
     /// How many partition sessions there were: each stream counts from the same start.
     given: u64,
-    sessions: BTreeMap<PartitionSessionId, Session>,
+    pub(super) sessions: BTreeMap<PartitionSessionId, Session>,
 }
 
 /// A partition that a reader has.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
-struct Session {
-    partition: usize,
-    begun: bool,
+pub(super) struct Session {
+    pub(super) partition: usize,
+    pub(super) begun: bool,
     /// It was asked back.
-    stopping: bool,
-    next: u64,
+    pub(super) stopping: bool,
+    pub(super) next: u64,
     /// Commits beyond what is committed, by their start: the end.
     ahead: BTreeMap<u64, u64>,
 }
@@ -53,22 +49,22 @@ struct Session {
 /// A server's process.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Server {
-    messages: u64,
-    response: u32,
+    pub(super) messages: u64,
+    pub(super) response: u32,
     stop_timeout: Dur,
-    partitions: Vec<Partition>,
-    streams: BTreeMap<ConnId, Stream>,
+    pub(super) partitions: Vec<Partition>,
+    pub(super) streams: BTreeMap<ConnId, Stream>,
     /// Whether partitions that are asked back are waited for.
     armed: bool,
     refuse: u8,
     swallow: u8,
-    gap: u8,
+    pub(super) gap: u8,
     halve: bool,
-    late: bool,
-    lie: Option<Lie>,
+    pub(super) late: bool,
+    pub(super) lie: Option<Lie>,
 }
 
-fn say(conn: ConnId, said: FromServer, out: &mut Vec<Action>) {
+pub(super) fn say(conn: ConnId, said: FromServer, out: &mut Vec<Action>) {
     out.push(Action::Write(conn, Msg::Down(said)));
 }
 
@@ -198,7 +194,7 @@ impl Server {
         say(conn, self.start(session, partition), out);
     }
 
-    fn start(&self, session: PartitionSessionId, partition: usize) -> FromServer {
+    pub(super) fn start(&self, session: PartitionSessionId, partition: usize) -> FromServer {
         let (committed, available) =
             (self.partitions[partition].committed, Range { start: 0, end: self.messages });
         FromServer::Start { session, path: "topic".into(), partition: partition as u32, committed, available }
@@ -224,109 +220,6 @@ impl Server {
         held.into_iter().for_each(|(conn, session)| self.stop(conn, session, graceful, out));
     }
 
-    /// Takes what a stream is sent next, as far as its credit reaches: of all partitions that it reads, or of one in any
-    /// case. With it, what it counts.
-    fn draw(&mut self, conn: ConnId, only: Option<PartitionSessionId>) -> Option<(Vec<PartitionData>, u64)> {
-        let stream = self.streams.get_mut(&conn)?;
-        let (mut room, mut bytes, mut all) = (self.response, 0, Vec::new());
-        for (id, session) in &mut stream.sessions {
-            let reads = session.begun && (!session.stopping || self.late);
-            if !only.map_or(reads, |only| only == *id) {
-                continue;
-            }
-            let gone = &mut self.partitions[session.partition].gone;
-            let mut batches: Vec<Batch> = Vec::new();
-            while room > 0 && stream.credit > bytes as i64 && session.next < self.messages {
-                let offset = session.next;
-                // Somebody must be told of a message behind it, or it is never committed.
-                if self.gap > 0 && offset + 1 < self.messages && gone.insert(offset) {
-                    self.gap -= 1;
-                }
-                session.next += 1;
-                if gone.contains(&offset) {
-                    continue;
-                }
-                let end = |batch: &Batch| batch.offset + batch.messages.len() as u64;
-                match batches.last_mut() {
-                    Some(batch) if end(batch) == offset => {
-                        batch.messages.push(message(session.partition, offset))
-                    }
-                    _ => batches.push(batch(session.partition, offset)),
-                }
-                (room, bytes) = (room - 1, bytes + PAYLOAD + EXTRA);
-            }
-            if !batches.is_empty() {
-                self.late &= !session.stopping;
-                all.push(PartitionData { session: *id, batches });
-            }
-        }
-        (!all.is_empty()).then_some((all, bytes))
-    }
-
-    fn send(&mut self, conn: ConnId, partitions: Vec<PartitionData>, bytes: u64, out: &mut Vec<Action>) {
-        if let Some(stream) = self.streams.get_mut(&conn) {
-            stream.credit -= bytes as i64;
-        }
-        say(conn, FromServer::Data { partitions, bytes }, out);
-    }
-
-    /// Sends what may be sent, and lies if it can.
-    fn serve(&mut self, out: &mut Vec<Action>) {
-        for conn in self.streams.keys().copied().collect::<Vec<_>>() {
-            while let Some((data, bytes)) = self.draw(conn, None) {
-                match self.lie {
-                    Some(Lie::Repeat) => {
-                        self.send(conn, data.clone(), bytes, out);
-                        self.lie = None;
-                    }
-                    Some(Lie::Understate) => {
-                        self.lie = None;
-                        let messages = bytes / (PAYLOAD + EXTRA);
-                        self.send(conn, data, messages * PAYLOAD - 1, out);
-                        continue;
-                    }
-                    _ => {}
-                }
-                self.send(conn, data, bytes, out);
-            }
-            self.lies(conn, out);
-        }
-    }
-
-    /// Tells the lie that is due, if this stream is in a state for it.
-    fn lies(&mut self, conn: ConnId, out: &mut Vec<Action>) {
-        let Some(stream) = self.streams.get_mut(&conn) else { return };
-        let mut sessions = stream.sessions.iter();
-        match self.lie {
-            Some(Lie::Overdraw) if stream.credit <= 0 => {
-                let before = std::mem::replace(&mut stream.credit, 1);
-                let drawn = self.draw(conn, None);
-                if let Some(stream) = self.streams.get_mut(&conn) {
-                    stream.credit = before;
-                }
-                let Some((data, bytes)) = drawn else { return };
-                self.send(conn, data, bytes, out);
-            }
-            Some(Lie::GiveTwice) => {
-                let Some((id, session)) = sessions.next() else { return };
-                let (id, partition) = (*id, session.partition);
-                say(conn, self.start(id, partition), out);
-            }
-            Some(Lie::Unbegun) => {
-                let Some((id, _)) = sessions.find(|(_, session)| !session.begun) else { return };
-                let id = *id;
-                let Some((data, bytes)) = self.draw(conn, Some(id)) else { return };
-                self.send(conn, data, bytes, out);
-            }
-            Some(Lie::Claim(more)) => {
-                let Some((id, session)) = sessions.find(|(_, session)| session.begun) else { return };
-                say(conn, FromServer::Committed(vec![(*id, session.next + u64::from(more))]), out);
-            }
-            Some(Lie::Overdraw | Lie::Repeat | Lie::Understate) | None => return,
-        }
-        self.lie = None;
-    }
-
     fn mood(&mut self, mood: Mood, out: &mut Vec<Action>) {
         let all: Vec<ConnId> = self.streams.keys().copied().collect();
         match mood {
@@ -347,31 +240,6 @@ impl Server {
     fn waits(&self) -> bool {
         self.streams.values().any(|stream| stream.sessions.values().any(|session| session.stopping))
     }
-}
-
-fn batch(partition: usize, offset: u64) -> Batch {
-    Batch {
-        offset,
-        producer_id: "producer".into(),
-        session_meta: [].into(),
-        codec: Codec::RAW,
-        written_at: Wall(0),
-        messages: vec![message(partition, offset)],
-    }
-}
-
-/// A message, which says where it is.
-fn message(partition: usize, offset: u64) -> Numbered {
-    let mut data = format!("{partition}/{offset}").into_bytes();
-    data.resize(PAYLOAD as usize, b'.');
-    let payload = Payload {
-        data: data.into(),
-        codec: Codec::RAW,
-        uncompressed_size: PAYLOAD,
-        created_at: Wall(0),
-        metadata: vec![],
-    };
-    Numbered { seq_no: offset + 1, payload }
 }
 
 impl Machine for Server {

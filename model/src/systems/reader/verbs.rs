@@ -48,8 +48,11 @@ const PLAIN: &[(&str, Mood)] = &[
     ("unbegun", Mood::Lie(Lie::Unbegun)),
 ];
 
+/// What a number makes of a mood.
+type Counted = fn(u8) -> Mood;
+
 /// Moods that are a word and a number.
-const COUNTED: &[(&str, fn(u8) -> Mood)] = &[
+const COUNTED: &[(&str, Counted)] = &[
     ("refuse", Mood::Refuse),
     ("swallow", Mood::Swallow),
     ("gap", Mood::Gap),
