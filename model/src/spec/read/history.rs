@@ -79,6 +79,11 @@ impl History {
         self.end.as_ref()
     }
 
+    /// How many commits are not answered.
+    pub fn waiting(&self) -> usize {
+        self.commits.len()
+    }
+
     /// What a commit that is not answered is about.
     pub fn commit(&self, ticket: Ticket) -> Option<(Part, Range)> {
         self.commits.get(&ticket).copied()

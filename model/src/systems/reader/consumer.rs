@@ -144,10 +144,11 @@ impl Consumer {
                 let call = self.closes.remove(&ticket);
                 out.extend(call.map(|call| Action::Reply(call, Response::Refused(refusal))));
             }
-            Event::Refused(_, Refusal::TooManyWait { .. }) => {}
-            // There is room for another one.
             Event::Committed(_) | Event::NotCommitted(_) | Event::Refused(..) => {
-                if let Some((part, range)) = self.later.pop_front() {
+                // One that overtakes those before it would wait for them, and they for it.
+                if self.history.waiting() < self.core.config().commits as usize
+                    && let Some((part, range)) = self.later.pop_front()
+                {
                     self.commit(part, range, inputs);
                 }
             }
