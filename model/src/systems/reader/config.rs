@@ -137,7 +137,7 @@ pub(super) fn draw(key: Key) -> Header {
         ("stop-timeout", pick(9, &["0ms", "5ms", "100ms"])),
         ("commit-timeout", pick(10, &["20ms", "200ms"])),
         ("close-timeout", pick(11, &["5ms", "5s"])),
-        ("token", pick(12, &["50ms", "300ms"])),
+        ("token", pick(12, &["300ms", "1s"])),
     ];
     header(1 + key.below(13, 4) as u16, 1 + key.below(14, 6) as u16, &settings)
 }
