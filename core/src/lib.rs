@@ -23,6 +23,7 @@
 
 extern crate alloc;
 
+mod backoff;
 mod bounds;
 pub mod broker;
 mod client;

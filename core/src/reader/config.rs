@@ -1,8 +1,8 @@
 //! How a reader is set up: bounds, spans and their defaults. It decides nothing but whether they are valid.
 
 use super::wire::{Init, TopicFilter};
+use crate::backoff::Backoff;
 use crate::bounds::{MANY, within};
-use crate::client;
 use crate::{ConfigError, Dur, Window};
 use alloc::{sync::Arc, vec::Vec};
 
@@ -70,12 +70,11 @@ impl Config {
     /// How long to wait for a new session after so many losses in a row, from 0: equal jitter, which is half of a span
     /// that doubles, and up to as much again. The driver draws.
     pub fn retry_window(&self, losses: u32) -> Window {
-        client::retry_window(self.backoff, self.backoff_max, losses)
+        self.backoff().window(losses)
     }
 
-    /// How often the span of [`retry_window`](Config::retry_window) still grows.
-    pub(super) fn most_losses(&self) -> u32 {
-        client::most_losses(self.backoff, self.backoff_max)
+    pub(super) fn backoff(&self) -> Backoff {
+        Backoff { first: self.backoff, longest: self.backoff_max }
     }
 
     pub(super) fn init(&self) -> Init {

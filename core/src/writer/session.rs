@@ -166,8 +166,7 @@ impl Writer {
             self.closers.clear();
         }
         self.phase = Phase::Waiting;
-        let window = self.config.retry_window(self.losses);
-        self.losses = (self.losses + 1).min(self.config.most_losses());
+        let window = self.config.backoff().failed(&mut self.losses);
         out.push(Action::Tell(Event::Lost(failure, window)));
         out.push(Action::Arm(Timer::Retry, window));
     }

@@ -48,6 +48,7 @@ pub use config::Config;
 
 use super::catalogue::PartitionId;
 use super::{Broker, Out, Stage, Timer};
+use crate::backoff::Backoff;
 use crate::log::segments::OP_IDS;
 use crate::{Action, Clock, DiskOp, DiskResult, Dur, Mono, OpId, Path, Window};
 use alloc::{
@@ -74,8 +75,8 @@ pub(super) const MARKS: &[&str] = &[
     "writers wait for the pool",
 ];
 
-/// How often the pause after a failure is doubled: with the default of the log's, up to 12.8 s.
-const DOUBLINGS: u8 = 6;
+/// The longest pause after a failure, in times of the first: with the default of the log's, 12.8 s.
+const LONGEST: u64 = 64;
 
 /// Operations of flushes, by slot; those of the log are below.
 const OP_FLUSH: u32 = OP_IDS;
@@ -121,8 +122,8 @@ pub(super) struct Pool {
     armed: bool,
     /// Nothing is tried before the timer.
     waiting: bool,
-    /// Pauses since a flush last went well, up to [`DOUBLINGS`].
-    failures: u8,
+    /// Pauses since a flush last went well, as long as they grow.
+    failures: u32,
     /// The broker ends as soon as everything is drained, or fails to be.
     pub(super) ending: bool,
 }
@@ -243,10 +244,9 @@ impl Broker {
         self.pool.ending = false;
         if !self.pool.waiting {
             self.pool.waiting = true;
-            let doubled = |span: Dur| Dur(span.0.saturating_mul(1 << self.pool.failures));
-            let Window { from, to } = self.config.segments.retry;
-            out.push(Action::Arm(Timer::Pool, Window { from: doubled(from), to: doubled(to) }));
-            self.pool.failures = (self.pool.failures + 1).min(DOUBLINGS);
+            let first = self.config.segments.retry.to;
+            let backoff = Backoff { first, longest: Dur(first.0.saturating_mul(LONGEST)) };
+            out.push(Action::Arm(Timer::Pool, backoff.failed(&mut self.pool.failures)));
         }
     }
 
