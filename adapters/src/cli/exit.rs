@@ -70,6 +70,10 @@ impl Exit {
                 _ => Exit::Failed,
             });
         }
+        #[cfg(feature = "tls")]
+        if cause.is::<super::serve::HalfAPair>() {
+            return Some(Exit::Arguments);
+        }
         if let Some(error) = cause.downcast_ref::<OpenError>() {
             return Some(match error {
                 OpenError::Folder(error) => of_folder(error),

@@ -28,6 +28,12 @@ A list of who may do what is a JSON file: {\"tokens\": [{\"name\": \"ingest\", \
 read, write and admin (make, change, drop), each a list of absolute names of topics; one that ends in * stands for all \
 that begin so.";
 
+/// Of two options that are of no use alone, one was given: on the command line or in a file.
+#[cfg(feature = "tls")]
+#[derive(Debug, thiserror::Error)]
+#[error("--tls-certificate and --tls-key belong together: one of them is missing")]
+pub(super) struct HalfAPair;
+
 #[derive(Args, Debug)]
 pub(super) struct Serve {
     /// A file of settings in TOML: any option of this list by its name, as in `data = "broker"`. What is said here or in
@@ -45,11 +51,11 @@ pub(super) struct Serve {
     advertise: Option<(String, u16)>,
     /// A certificate in PEM, to speak TLS; with --tls-key
     #[cfg(feature = "tls")]
-    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    #[arg(long, value_name = "FILE")]
     tls_certificate: Option<PathBuf>,
     /// The certificate's key in PEM
     #[cfg(feature = "tls")]
-    #[arg(long, value_name = "FILE", requires = "tls_certificate")]
+    #[arg(long, value_name = "FILE")]
     tls_key: Option<PathBuf>,
     /// A list of who may do what; without it, everybody may do everything
     #[arg(long, value_name = "FILE")]
@@ -82,13 +88,10 @@ fn advertised(text: &str) -> Result<(String, u16), String> {
 
 impl Serve {
     pub(super) fn run(self, session: &Session) -> anyhow::Result<()> {
-        // What it says became the other options.
-        let _ = self.config;
         #[cfg(feature = "tls")]
-        anyhow::ensure!(
-            self.tls_certificate.is_some() == self.tls_key.is_some(),
-            "a certificate and its key are wanted together: one of them is missing"
-        );
+        if self.tls_certificate.is_some() != self.tls_key.is_some() {
+            return Err(HalfAPair.into());
+        }
         let signal = Signal::catch().context("signals cannot be caught")?;
         let mut defaults = Options::new(self.data);
         let pool = &mut defaults.config.pool;

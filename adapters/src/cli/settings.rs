@@ -5,8 +5,7 @@ use anyhow::{Context, bail};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, Command};
 use std::ffi::OsString;
-use std::path::Path;
-use toml::{Table, Value};
+use toml::de::{DeTable, DeValue};
 
 /// The option that names the file.
 const FILE: &str = "config";
@@ -26,11 +25,16 @@ pub(super) fn applied(command: Command, subcommand: &str, args: &[OsString]) -> 
     };
     let text =
         std::fs::read_to_string(&file).with_context(|| format!("{} cannot be read", file.display()))?;
-    let table: Table = text.parse().with_context(|| file.display().to_string())?;
-    let mut settings = Vec::with_capacity(table.len());
+    let table = DeTable::parse(&text).with_context(|| file.display().to_string())?;
     let Some(of) = command.find_subcommand(subcommand) else { return Ok(command) };
-    for (name, value) in &table {
-        let (option, value) = judged(of, name, value).with_context(|| place(&file, &text, name))?;
+    let mut said: Vec<_> = table.get_ref().iter().collect();
+    said.sort_unstable_by_key(|(name, _)| name.span().start);
+    let mut settings = Vec::with_capacity(said.len());
+    for (name, value) in said {
+        let (option, value) = judged(of, name.get_ref(), value.get_ref()).with_context(|| {
+            let line = 1 + text[..name.span().start].matches('\n').count();
+            format!("{}:{line}: {}", file.display(), name.get_ref())
+        })?;
         settings.push((option.get_id().clone(), value));
     }
     Ok(command.mut_subcommand(subcommand, |of| {
@@ -40,17 +44,8 @@ pub(super) fn applied(command: Command, subcommand: &str, args: &[OsString]) -> 
     }))
 }
 
-/// The file and, as far as it can be told, the line.
-fn place(file: &Path, text: &str, name: &str) -> String {
-    let begins = |line: &str| line.trim_start().trim_start_matches('"').starts_with(name);
-    match text.lines().position(begins) {
-        Some(line) => format!("{}:{}: {name}", file.display(), line + 1),
-        None => format!("{}: {name}", file.display()),
-    }
-}
-
 /// The option of a setting, and what it is set to.
-fn judged<'a>(command: &'a Command, name: &str, value: &Value) -> anyhow::Result<(&'a Arg, String)> {
+fn judged<'a>(command: &'a Command, name: &str, value: &DeValue<'_>) -> anyhow::Result<(&'a Arg, String)> {
     let takes = |option: &&Arg| matches!(option.get_action(), ArgAction::Set) && option.get_id() != FILE;
     let options = || command.get_arguments().filter(takes);
     let Some(option) = options().find(|option| option.get_long() == Some(name)) else {
@@ -58,8 +53,11 @@ fn judged<'a>(command: &'a Command, name: &str, value: &Value) -> anyhow::Result
         bail!("there is no such setting; there is {}", known.join(", "));
     };
     let value = match value {
-        Value::String(text) => text.clone(),
-        Value::Integer(number) => number.to_string(),
+        DeValue::String(text) => text.clone().into_owned(),
+        DeValue::Integer(number) => match i128::from_str_radix(number.as_str(), number.radix()) {
+            Ok(number) => number.to_string(),
+            Err(_) => bail!("{number} is too large"),
+        },
         _ => bail!("write a text or a whole number"),
     };
     let alone = [String::new(), format!("--{name}={value}")];
