@@ -8,7 +8,7 @@ use crate::{
     machine,
 };
 use anyhow::{Context, Result, bail};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -144,13 +144,15 @@ fn subfolder(dir: &Path) -> Result<PathBuf> {
 
 /// Has a job done by a process of its own. A process that takes much longer than its task allows is ended.
 pub(crate) fn spawn(job: &Job) -> Result<Figures> {
-    let mut child = Command::new(std::env::current_exe()?)
-        .arg("run-job")
-        .arg(serde_json::to_string(job)?)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()?;
-    let deadline = Instant::now() + Duration::from_secs(120);
+    let asked = serde_json::to_string(job)?;
+    answer(Command::new(std::env::current_exe()?).arg("run-job").arg(&asked), Duration::from_secs(120))
+        .with_context(|| format!("{}: {:?}", job.engine.name(), job.task))
+}
+
+/// What a command prints, as JSON, once it has ended. One that takes longer is ended.
+pub(crate) fn answer<T: DeserializeOwned>(command: &mut Command, longest: Duration) -> Result<T> {
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
+    let deadline = Instant::now() + longest;
     let status = loop {
         if let Some(status) = child.try_wait()? {
             break status;
@@ -158,13 +160,13 @@ pub(crate) fn spawn(job: &Job) -> Result<Figures> {
         if Instant::now() > deadline {
             child.kill()?;
             child.wait()?;
-            bail!("{} did not end within two minutes: {:?}", job.engine.name(), job.task);
+            bail!("not done within {longest:?}");
         }
         std::thread::sleep(Duration::from_millis(2));
     };
     if !status.success() {
-        bail!("{} failed ({status}): {:?}", job.engine.name(), job.task);
+        bail!("failed ({status})");
     }
     let answer = std::io::read_to_string(child.stdout.take().context("no standard output")?)?;
-    serde_json::from_str(&answer).with_context(|| format!("{} answered {answer:?}", job.engine.name()))
+    serde_json::from_str(&answer).with_context(|| format!("answered {answer:?}"))
 }

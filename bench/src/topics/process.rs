@@ -3,13 +3,14 @@
 //! ends with its standard input, a client says what it measured.
 
 use super::Part;
-use anyhow::{Context, Result, bail};
+use crate::job;
+use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{
     io::{BufRead, BufReader, Read},
     net::SocketAddr,
     process::{Child, ChildStdin, Command, Stdio},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// The longest that a client may take.
@@ -58,24 +59,7 @@ impl Drop for Running {
 
 /// Has something measured by a process of its own. One that takes much longer than any may is ended.
 pub(super) fn measure<T: DeserializeOwned>(part: &Part) -> Result<T> {
-    let mut child = command(part)?.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
-    let deadline = Instant::now() + LONGEST;
-    let status = loop {
-        if let Some(status) = child.try_wait()? {
-            break status;
-        }
-        if Instant::now() > deadline {
-            child.kill()?;
-            child.wait()?;
-            bail!("not done within {LONGEST:?}: {part:?}");
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    };
-    if !status.success() {
-        bail!("failed ({status}): {part:?}");
-    }
-    let answer = std::io::read_to_string(child.stdout.take().context("no standard output")?)?;
-    serde_json::from_str(&answer).with_context(|| format!("{part:?} answered {answer:?}"))
+    job::answer(&mut command(part)?, LONGEST).with_context(|| format!("{part:?}"))
 }
 
 fn command(part: &Part) -> Result<Command> {
