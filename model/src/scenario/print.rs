@@ -105,10 +105,14 @@ pub(crate) fn print_planned<P: Protocol>(protocol: &P, names: &Names, what: &Pla
 
 /// A text without line breaks and without spaces at its ends.
 pub(super) fn one_line(text: &str) -> String {
-    let text = text.trim();
-    if text.contains(char::is_control) {
-        text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
-    } else {
-        text.to_owned()
+    let text = printable(text);
+    match text.trim() {
+        trimmed if trimmed.len() == text.len() => text,
+        trimmed => trimmed.to_owned(),
     }
+}
+
+/// A text with a space for each character that cannot be seen.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

@@ -155,6 +155,27 @@ proptest! {
     }
 }
 
+proptest! {
+    /// Programs and fuzzers write what people would not: whatever is read is written in a form that lasts.
+    #[test]
+    fn what_was_read_once_is_written_the_same_for_ever(about in "\\PC{0,9}[ \0\t]{0,3}", odd in "[ \0\u{1}a]{1,6}") {
+        for what in ["step fire beat", "at 1ms box-1 is killed, landing write x", "at 1ms client-1 posts"] {
+            let text = format!("# {about}\nsystem post\ncluster box  client*2\n{what}{odd}\n");
+            let Ok(read) = parse::<Post>(&text) else { continue };
+            let written = print(&*Post::build(&read.header).unwrap(), &read);
+            let again = parse::<Post>(&written).unwrap_or_else(|error| panic!("{error}\n\n{written}"));
+            prop_assert_eq!(print(&*Post::build(&again.header).unwrap(), &again), written);
+        }
+    }
+}
+
+#[test]
+fn characters_that_cannot_be_seen_are_no_part_of_an_operation() {
+    let text = "system post\ncluster box\nat 1ms box-1 is killed, landing write x\0\n";
+    let error = parse::<Post>(text).unwrap_err().to_string();
+    assert!(error.contains("an operation"), "{error}");
+}
+
 #[test]
 fn a_plan_out_of_order_is_written_in_order() {
     let entry = |at, node| Entry::<Boxes> { at: Time(at), what: Planned::Do(Choice::Boot(NodeId(node), 0)) };
