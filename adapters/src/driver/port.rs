@@ -1,64 +1,61 @@
-//! The production [`Port`]: real files and the system's clocks. Decides that disk operations
-//! run on the thread that steps the machine, one between any two turns, in the order asked for.
+//! The production [`Port`]: real files and the system's clocks. Decides that disk operations run on the thread that steps
+//! the machine, one between any two turns, in the order of their [`Queue`]; unless it is given another [`Disk`].
 //!
 //! Why there: measured with the counter node of this crate's tests, a thread of its own for the disk costs two
 //! switches per operation. One caller with 256-byte appends reached 618,000 calls a second on tmpfs without that
 //! thread and 106,000 with it; with 16 and 256 callers, and on ext4 in both cases, the two were equal within the
 //! noise of the device, because calls gather while the device syncs either way.
 //!
-//! What a machine does in the background, by the number of its operations (from [`OP_IDS`] on), makes way for the rest, so
-//! that no call waits for more than one such operation: but for one after every [`TURNS`] others, so that it goes on.
-//!
 //! Invariant: between two operations control goes back to the driver, so that answers leave and calls come in before
 //! the thread blocks again.
 
 use super::files::Files;
 use super::metrics::Metrics;
+use super::queue::Queue;
 use super::record::Recorder;
 use super::{Outgoing, Port};
-use onceward_core::log::segments::OP_IDS;
 use onceward_core::{CallId, Clock, DiskOp, DiskResult, Dur, Mark, Mono, Node, OpId, Wall};
-use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-/// How many operations may come before one that makes way.
-const TURNS: u32 = 8;
+/// Where operations are performed; the part of a [`Port`] that is the disk's.
+pub(crate) trait Disk {
+    /// See [`Port::disk`]. How many wait now.
+    fn ask(&mut self, id: OpId, op: DiskOp) -> usize;
 
-pub(crate) struct HostPort {
-    files: Files,
-    waiting: VecDeque<(OpId, DiskOp)>,
-    /// Operations that make way.
-    background: VecDeque<(OpId, DiskOp)>,
-    /// How many others there were since the last of these.
-    others: u32,
+    /// See [`Port::completions`].
+    fn completions(&mut self, into: &mut Vec<(OpId, DiskResult)>);
+
+    /// See [`Port::ready`].
+    fn ready(&self) -> bool;
+
+    /// See [`Port::abandon`].
+    fn abandon(&mut self);
+}
+
+pub(crate) struct HostPort<D = Here> {
+    disk: D,
     metrics: Arc<dyn Metrics>,
-    recorder: Option<Arc<dyn Recorder>>,
     origin: Instant,
     random: u64,
 }
 
-impl HostPort {
-    pub(crate) fn new(
-        files: Files,
-        origin: Instant,
-        metrics: Arc<dyn Metrics>,
-        recorder: Option<Arc<dyn Recorder>>,
-    ) -> HostPort {
-        HostPort {
-            files,
-            waiting: VecDeque::new(),
-            background: VecDeque::new(),
-            others: 0,
-            metrics,
-            recorder,
-            origin,
-            random: RandomState::new().hash_one(0),
-        }
-    }
+/// On the thread that steps the machine.
+pub(crate) struct Here {
+    queue: Queue,
+    performer: Performer,
+}
 
-    fn perform(&mut self, op: &DiskOp) -> DiskResult {
+/// Performs operations, and tells of them.
+pub(crate) struct Performer {
+    pub(crate) files: Files,
+    pub(crate) metrics: Arc<dyn Metrics>,
+    pub(crate) recorder: Option<Arc<dyn Recorder>>,
+}
+
+impl Performer {
+    pub(crate) fn perform(&mut self, op: &DiskOp) -> DiskResult {
         let number = self.recorder.as_ref().map(|recorder| recorder.started(op));
         let begun = Instant::now();
         let result = self.files.perform(op);
@@ -72,7 +69,44 @@ impl HostPort {
     }
 }
 
-impl<N: Node> Port<N> for HostPort {
+impl Disk for Here {
+    fn ask(&mut self, id: OpId, op: DiskOp) -> usize {
+        self.queue.push(id, op)
+    }
+
+    fn completions(&mut self, into: &mut Vec<(OpId, DiskResult)>) {
+        into.extend(self.queue.pop().map(|(id, op)| (id, self.performer.perform(&op))));
+    }
+
+    fn ready(&self) -> bool {
+        !self.queue.is_empty()
+    }
+
+    fn abandon(&mut self) {
+        self.queue.clear();
+    }
+}
+
+impl HostPort {
+    pub(crate) fn new(
+        files: Files,
+        origin: Instant,
+        metrics: Arc<dyn Metrics>,
+        recorder: Option<Arc<dyn Recorder>>,
+    ) -> HostPort {
+        let performer = Performer { files, metrics: metrics.clone(), recorder };
+        HostPort::on(Here { queue: Queue::default(), performer }, origin, metrics)
+    }
+}
+
+impl<D: Disk> HostPort<D> {
+    /// On a disk of another kind.
+    pub(crate) fn on(disk: D, origin: Instant, metrics: Arc<dyn Metrics>) -> HostPort<D> {
+        HostPort { disk, metrics, origin, random: RandomState::new().hash_one(0) }
+    }
+}
+
+impl<N: Node, D: Disk> Port<N> for HostPort<D> {
     fn now(&mut self) -> Clock {
         // A wall clock before 1970 is a wall clock at 1970: machines draw no conclusions from it.
         let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
@@ -89,26 +123,16 @@ impl<N: Node> Port<N> for HostPort {
     }
 
     fn disk(&mut self, id: OpId, op: DiskOp) {
-        let queue = if id.0 < OP_IDS { &mut self.waiting } else { &mut self.background };
-        queue.push_back((id, op));
-        self.metrics.queued(self.waiting.len() + self.background.len());
+        let queued = self.disk.ask(id, op);
+        self.metrics.queued(queued);
     }
 
     fn completions(&mut self, into: &mut Vec<(OpId, DiskResult)>) {
-        let background = self.waiting.is_empty() || self.others >= TURNS;
-        let (first, second) = match background {
-            true => (&mut self.background, &mut self.waiting),
-            false => (&mut self.waiting, &mut self.background),
-        };
-        let next = first.pop_front().or_else(|| second.pop_front());
-        self.others = if background { 0 } else { self.others + 1 };
-        if let Some((id, op)) = next {
-            into.push((id, self.perform(&op)));
-        }
+        self.disk.completions(into);
     }
 
     fn ready(&self) -> bool {
-        !(self.waiting.is_empty() && self.background.is_empty())
+        self.disk.ready()
     }
 
     fn reply(&mut self, call: CallId, _: N::Response) {
@@ -125,8 +149,7 @@ impl<N: Node> Port<N> for HostPort {
     }
 
     fn abandon(&mut self) {
-        self.waiting.clear();
-        self.background.clear();
+        self.disk.abandon();
     }
 }
 

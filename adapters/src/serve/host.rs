@@ -1,5 +1,5 @@
-//! The broker's machine in production: a thread of its own that steps it, performs its disk operations and hands its
-//! words to the connections. Decides who waits when there is too much to do; what is said on a connection is not its
+//! The broker's machine in production: a thread of its own that steps it and hands its words to the connections, and one
+//! for its disk operations. Decides who waits when there is too much to do; what is said on a connection is not its
 //! business.
 //!
 //! Invariants: words for the machine are taken in the order in which they came; at most [`INBOX`] of them wait, and at
@@ -7,11 +7,12 @@
 //! client, too. A machine that has panicked too often is not started again: [`Backend::dead`] says so.
 
 use super::connections::{Connections, NetPort, Sink};
+use super::disk::DiskThread;
 use crate::driver::call::{Call, Lost};
 use crate::driver::engine::{Engine, Waiting};
 use crate::driver::files::Files;
 use crate::driver::metrics::Metrics;
-use crate::driver::port::{HostPort, nanos};
+use crate::driver::port::{HostPort, Performer, nanos};
 use crate::driver::supervise::{Restart, Supervisor};
 use onceward_core::broker::api::{Message, Request, Response};
 use onceward_core::{CallId, ClientId, Closed, ConnId, Input, Mono, Node};
@@ -51,6 +52,8 @@ struct Inbox<N: Node> {
     incoming: Vec<Incoming>,
     calls: Vec<Waiting<N>>,
     count: u64,
+    /// A disk operation was performed since the machine last had a turn.
+    performed: bool,
     stopping: bool,
 }
 
@@ -91,17 +94,21 @@ where
     ) -> std::io::Result<Host<N>> {
         let origin = Instant::now();
         let connections = Connections::default();
-        let disk = HostPort::new(files, origin, metrics.clone(), None);
-        let port = NetPort { disk, connections: connections.clone() };
-        let engine = Engine::new(make, port, Supervisor::new(Restart::default()), metrics);
+        let inbox =
+            Inbox { incoming: Vec::new(), calls: Vec::new(), count: 0, performed: false, stopping: false };
         let shared = Arc::new(Shared {
-            inbox: Mutex::new(Inbox { incoming: Vec::new(), calls: Vec::new(), count: 0, stopping: false }),
+            inbox: Mutex::new(inbox),
             changed: Condvar::new(),
-            connections,
+            connections: connections.clone(),
             room: Arc::new(Semaphore::new(INBOX)),
             origin,
             dead: watch::Sender::new(false),
         });
+        let performer = Performer { files, metrics: metrics.clone(), recorder: None };
+        let woken = shared.clone();
+        let disk = DiskThread::start(performer, move || woken.performed())?;
+        let port = NetPort { disk: HostPort::on(disk, origin, metrics.clone()), connections };
+        let engine = Engine::new(make, port, Supervisor::new(Restart::default()), metrics);
         let led = shared.clone();
         let thread = std::thread::Builder::new().name("onceward".into()).spawn(move || led.run(engine))?;
         Ok(Host { shared, thread: Mutex::new(Some(thread)) })
@@ -180,6 +187,11 @@ impl<N: Node> Shared<N> {
         self.changed.notify_one();
     }
 
+    fn performed(&self) {
+        self.lock().performed = true;
+        self.changed.notify_one();
+    }
+
     fn now(&self) -> Mono {
         Mono(nanos(self.origin.elapsed()))
     }
@@ -234,7 +246,7 @@ impl<N: Node<Message = Message>> Shared<N> {
                 }
                 return false;
             }
-            if more || !inbox.incoming.is_empty() || !inbox.calls.is_empty() {
+            if more || inbox.performed || !inbox.incoming.is_empty() || !inbox.calls.is_empty() {
                 break;
             }
             inbox = match due {
@@ -249,6 +261,7 @@ impl<N: Node<Message = Message>> Shared<N> {
                 }
             };
         }
+        inbox.performed = false;
         std::mem::swap(&mut inbox.incoming, incoming);
         std::mem::swap(&mut inbox.calls, calls);
         true

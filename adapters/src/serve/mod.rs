@@ -11,6 +11,7 @@
 mod access;
 mod connections;
 mod convert;
+mod disk;
 mod error;
 mod grpc;
 mod host;
