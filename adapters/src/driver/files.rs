@@ -26,6 +26,7 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path as OsPath, PathBuf};
+use std::sync::Arc;
 
 /// A folder in which disk operations are performed, locked against every other process that does the same.
 #[derive(Debug)]
@@ -33,7 +34,7 @@ pub struct Files {
     root: PathBuf,
     handles: Handles,
     /// Holds the lock for as long as it is open.
-    _lock: File,
+    lock: Arc<File>,
 }
 
 impl Files {
@@ -42,7 +43,7 @@ impl Files {
         lock::survive_file_size_limits()
             .map_err(|source| OpenError::Os { folder: root.to_path_buf(), source })?;
         let lock = lock::lock(root)?;
-        Ok(Files { root: root.to_path_buf(), handles: Handles::new(root), _lock: lock })
+        Ok(Files { root: root.to_path_buf(), handles: Handles::new(root), lock: Arc::new(lock) })
     }
 
     /// Makes a folder, and those above it, durably, and locks it. The folder may exist.
@@ -52,6 +53,13 @@ impl Files {
             _ => OpenError::Os { folder: root.to_path_buf(), source },
         })?;
         Files::open(root)
+    }
+
+    /// A second one of the same folder and under the same lock, for another thread. The two know nothing of each other's
+    /// open files: a file is for one of them alone.
+    #[cfg(feature = "serve")]
+    pub(crate) fn beside(&self) -> Files {
+        Files { root: self.root.clone(), handles: Handles::new(&self.root), lock: self.lock.clone() }
     }
 
     /// The folder.

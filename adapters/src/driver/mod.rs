@@ -24,7 +24,7 @@ pub mod files;
 pub mod host;
 pub mod metrics;
 pub(crate) mod port;
-pub(crate) mod queue;
+mod queue;
 pub mod record;
 pub mod supervise;
 pub mod tap;

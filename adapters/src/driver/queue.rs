@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 const TURNS: u32 = 8;
 
 #[derive(Default)]
-pub(crate) struct Queue {
+pub(super) struct Queue {
     waiting: VecDeque<(OpId, DiskOp)>,
     /// Operations that make way.
     background: VecDeque<(OpId, DiskOp)>,
@@ -23,14 +23,14 @@ pub(crate) struct Queue {
 
 impl Queue {
     /// Takes an operation in. How many there are now.
-    pub(crate) fn push(&mut self, id: OpId, op: DiskOp) -> usize {
+    pub(super) fn push(&mut self, id: OpId, op: DiskOp) -> usize {
         let queue = if id.0 < OP_IDS { &mut self.waiting } else { &mut self.background };
         queue.push_back((id, op));
         self.waiting.len() + self.background.len()
     }
 
     /// The next one.
-    pub(crate) fn pop(&mut self) -> Option<(OpId, DiskOp)> {
+    pub(super) fn pop(&mut self) -> Option<(OpId, DiskOp)> {
         let background = self.waiting.is_empty() || self.others >= TURNS;
         let (first, second) = match background {
             true => (&mut self.background, &mut self.waiting),
@@ -41,11 +41,11 @@ impl Queue {
         next
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.waiting.is_empty() && self.background.is_empty()
     }
 
-    pub(crate) fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.waiting.clear();
         self.background.clear();
     }

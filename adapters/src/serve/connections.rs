@@ -3,7 +3,7 @@
 //!
 //! Invariant: a number is in use by one connection at most.
 
-use super::disk::DiskThread;
+use super::disk::DiskThreads;
 use crate::driver::Outgoing;
 use crate::driver::Port;
 use crate::driver::port::HostPort;
@@ -102,7 +102,7 @@ impl Connections {
 
 /// Files and connections.
 pub(super) struct NetPort {
-    pub(super) disk: HostPort<DiskThread>,
+    pub(super) disk: HostPort<DiskThreads>,
     pub(super) connections: Connections,
 }
 

@@ -1,19 +1,66 @@
-//! A thread that performs disk operations, so that the machine goes on while the device is busy: a broker has much to do for
-//! each message, and prepares the next group meanwhile. Decides nothing: what is next is the [`Queue`]'s decision.
+//! Threads that perform disk operations, so that the machine goes on while the device is busy: a broker has much to do for
+//! each message, and prepares the next group meanwhile. What a machine does in the background, by the number of its
+//! operations (from [`OP_IDS`] on), has a thread of its own, so that no acknowledgement waits for it. Decides nothing else.
 //!
-//! Invariants: one operation at a time; one completion for each, in the order in which they were performed; whoever was
-//! told to wake up finds a completion; after [`Disk::abandon`] nothing of what was asked for before is begun, under
-//! way or handed over.
+//! Invariants: of each of the two kinds one operation at a time, in the order in which they were asked for; a machine has
+//! each file in one of them; one completion for each operation; whoever was told to wake up finds one; after
+//! [`Disk::abandon`] nothing of what was asked for before is begun, under way or handed over.
 
+use crate::driver::files::Files;
+use crate::driver::metrics::Metrics;
 use crate::driver::port::{Disk, Performer};
-use crate::driver::queue::Queue;
+use onceward_core::log::segments::OP_IDS;
 use onceward_core::{DiskError, DiskOp, DiskResult, OpId};
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-/// The thread. Dropped, it ends what is under way and frees the folder.
-pub(super) struct DiskThread {
+/// The two threads of a folder.
+pub(super) struct DiskThreads {
+    log: Lane,
+    background: Lane,
+}
+
+impl DiskThreads {
+    /// Starts them. They call `wake` after each completion.
+    ///
+    /// # Errors
+    /// If the system gives no thread.
+    pub(super) fn start(
+        files: Files,
+        metrics: &Arc<dyn Metrics>,
+        wake: impl Fn() + Clone + Send + 'static,
+    ) -> std::io::Result<DiskThreads> {
+        let performer = |files| Performer { files, metrics: metrics.clone(), recorder: None };
+        let background = Lane::start("onceward-pool", performer(files.beside()), wake.clone())?;
+        Ok(DiskThreads { log: Lane::start("onceward-log", performer(files), wake)?, background })
+    }
+}
+
+impl Disk for DiskThreads {
+    fn ask(&mut self, id: OpId, op: DiskOp) -> usize {
+        let lane = if id.0 < OP_IDS { &self.log } else { &self.background };
+        lane.ask(id, op)
+    }
+
+    fn completions(&mut self, into: &mut Vec<(OpId, DiskResult)>) {
+        self.log.completions(into);
+        self.background.completions(into);
+    }
+
+    fn ready(&self) -> bool {
+        self.log.ready() || self.background.ready()
+    }
+
+    fn abandon(&mut self) {
+        self.log.abandon();
+        self.background.abandon();
+    }
+}
+
+/// One thread. Dropped, it ends what is under way and gives up its files.
+struct Lane {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
 }
@@ -29,7 +76,7 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    queue: Queue,
+    waiting: VecDeque<(OpId, DiskOp)>,
     done: Vec<(OpId, DiskResult)>,
     busy: bool,
     end: bool,
@@ -44,7 +91,7 @@ impl Shared {
     fn run(&self, mut performer: Performer, wake: impl Fn()) {
         let mut state = self.lock();
         while !state.end {
-            let Some((id, op)) = state.queue.pop() else {
+            let Some((id, op)) = state.waiting.pop_front() else {
                 state = self.asked.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             };
@@ -64,34 +111,25 @@ impl Shared {
     }
 }
 
-impl DiskThread {
-    /// Starts the thread. It calls `wake` after each completion.
-    ///
-    /// # Errors
-    /// If the system gives no thread.
-    pub(super) fn start(
-        performer: Performer,
-        wake: impl Fn() + Send + 'static,
-    ) -> std::io::Result<DiskThread> {
+impl Lane {
+    fn start(name: &str, performer: Performer, wake: impl Fn() + Send + 'static) -> std::io::Result<Lane> {
         let shared = Arc::new(Shared::default());
         let of = shared.clone();
-        let thread = std::thread::Builder::new().name("onceward-disk".into());
-        Ok(DiskThread { shared, thread: Some(thread.spawn(move || of.run(performer, wake))?) })
+        let thread = std::thread::Builder::new().name(name.into());
+        Ok(Lane { shared, thread: Some(thread.spawn(move || of.run(performer, wake))?) })
     }
-}
 
-impl Disk for DiskThread {
-    fn ask(&mut self, id: OpId, op: DiskOp) -> usize {
+    fn ask(&self, id: OpId, op: DiskOp) -> usize {
         let mut state = self.shared.lock();
-        let queued = state.queue.push(id, op);
+        state.waiting.push_back((id, op));
         // One that is busy looks for more by itself.
         if !state.busy {
             self.shared.asked.notify_one();
         }
-        queued
+        state.waiting.len()
     }
 
-    fn completions(&mut self, into: &mut Vec<(OpId, DiskResult)>) {
+    fn completions(&self, into: &mut Vec<(OpId, DiskResult)>) {
         into.append(&mut self.shared.lock().done);
     }
 
@@ -99,9 +137,9 @@ impl Disk for DiskThread {
         !self.shared.lock().done.is_empty()
     }
 
-    fn abandon(&mut self) {
+    fn abandon(&self) {
         let mut state = self.shared.lock();
-        state.queue.clear();
+        state.waiting.clear();
         while state.busy {
             state = self.shared.idle.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
@@ -109,7 +147,7 @@ impl Disk for DiskThread {
     }
 }
 
-impl Drop for DiskThread {
+impl Drop for Lane {
     fn drop(&mut self) {
         self.shared.lock().end = true;
         self.shared.asked.notify_one();
@@ -123,14 +161,13 @@ impl Drop for DiskThread {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::driver::files::Files;
-    use crate::driver::metrics::{Metrics, NoMetrics};
+    use crate::driver::metrics::NoMetrics;
     use bytes::Bytes;
     use onceward_core::{DiskOk, Dur, Path};
     use std::sync::mpsc::{Receiver, channel};
 
     struct Rig {
-        disk: DiskThread,
+        disk: DiskThreads,
         woken: Receiver<()>,
         folder: tempfile::TempDir,
     }
@@ -138,8 +175,8 @@ mod tests {
     fn rig(metrics: Arc<dyn Metrics>) -> Rig {
         let folder = tempfile::tempdir().unwrap();
         let (wake, woken) = channel();
-        let performer = Performer { files: Files::open(folder.path()).unwrap(), metrics, recorder: None };
-        let disk = DiskThread::start(performer, move || wake.send(()).unwrap_or(())).unwrap();
+        let files = Files::open(folder.path()).unwrap();
+        let disk = DiskThreads::start(files, &metrics, move || wake.send(()).unwrap_or(())).unwrap();
         Rig { disk, woken, folder }
     }
 
@@ -177,10 +214,43 @@ mod tests {
     }
 
     #[test]
+    fn the_background_holds_nobody_up() {
+        let held = Arc::new(Gate::default());
+        let mut rig = rig(held.clone());
+        rig.disk.ask(OpId(OP_IDS), DiskOp::Create(Path::from("b")));
+        for n in 0..3 {
+            rig.disk.ask(OpId(n), DiskOp::Create(Path::from(&*format!("a{n}"))));
+        }
+        assert!(rig.take(3).iter().map(|(id, _)| id.0).eq(0..3), "while the other is under way");
+        held.open();
+        assert_eq!(rig.take(1)[0], (OpId(OP_IDS), Ok(DiskOk::Done)));
+    }
+
+    /// Lets no operation on `b` end before it is opened.
+    #[derive(Default)]
+    struct Gate(Mutex<bool>, Condvar);
+
+    impl Gate {
+        fn open(&self) {
+            *self.0.lock().unwrap() = true;
+            self.1.notify_all();
+        }
+    }
+
+    impl Metrics for Gate {
+        fn disk(&self, op: &DiskOp, _: &DiskResult, _: Dur) {
+            if op.path().as_str() == "b" {
+                drop(self.1.wait_while(self.0.lock().unwrap(), |open| !*open).unwrap());
+            }
+        }
+    }
+
+    #[test]
     fn what_is_abandoned_is_not_begun_nor_handed_over() {
         let mut rig = rig(Arc::new(NoMetrics));
         for n in 0..200 {
             rig.disk.ask(OpId(n), DiskOp::Create(Path::from(&*format!("f{n}"))));
+            rig.disk.ask(OpId(OP_IDS + n), DiskOp::Create(Path::from(&*format!("b{n}"))));
         }
         rig.disk.abandon();
         let count = |rig: &Rig| std::fs::read_dir(rig.folder.path()).unwrap().count();

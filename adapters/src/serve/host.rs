@@ -1,5 +1,5 @@
-//! The broker's machine in production: a thread of its own that steps it and hands its words to the connections, and one
-//! for its disk operations. Decides who waits when there is too much to do; what is said on a connection is not its
+//! The broker's machine in production: a thread of its own that steps it and hands its words to the connections, beside
+//! those that perform its disk operations. Decides who waits when there is too much to do; what is said on a connection is not its
 //! business.
 //!
 //! Invariants: words for the machine are taken in the order in which they came; at most [`INBOX`] of them wait, and at
@@ -7,12 +7,12 @@
 //! client, too. A machine that has panicked too often is not started again: [`Backend::dead`] says so.
 
 use super::connections::{Connections, NetPort, Sink};
-use super::disk::DiskThread;
+use super::disk::DiskThreads;
 use crate::driver::call::{Call, Lost};
 use crate::driver::engine::{Engine, Waiting};
 use crate::driver::files::Files;
 use crate::driver::metrics::Metrics;
-use crate::driver::port::{HostPort, Performer, nanos};
+use crate::driver::port::{HostPort, nanos};
 use crate::driver::supervise::{Restart, Supervisor};
 use onceward_core::broker::api::{Message, Request, Response};
 use onceward_core::{CallId, ClientId, Closed, ConnId, Input, Mono, Node};
@@ -104,9 +104,8 @@ where
             origin,
             dead: watch::Sender::new(false),
         });
-        let performer = Performer { files, metrics: metrics.clone(), recorder: None };
         let woken = shared.clone();
-        let disk = DiskThread::start(performer, move || woken.performed())?;
+        let disk = DiskThreads::start(files, &metrics, move || woken.performed())?;
         let port = NetPort { disk: HostPort::on(disk, origin, metrics.clone()), connections };
         let engine = Engine::new(make, port, Supervisor::new(Restart::default()), metrics);
         let led = shared.clone();
