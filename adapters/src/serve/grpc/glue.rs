@@ -14,7 +14,7 @@ use std::future::Future;
 use std::pin::Pin;
 use tokio_stream::Stream;
 use tonic::body::Body;
-use tonic::server::{Grpc, StreamingService, UnaryService};
+use tonic::server::{Grpc, ServerStreamingService, StreamingService, UnaryService};
 use tonic::{Request, Response, Streaming};
 
 pub(super) type Later<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -23,7 +23,10 @@ pub(super) type Later<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 pub(super) type Words = Pin<Box<dyn Stream<Item = Result<Outgoing, tonic::Status>> + Send>>;
 
 /// A unary method.
-type Method = Box<dyn FnOnce(Bytes) -> Later<Outgoing> + Send>;
+type Method = Box<dyn FnOnce(Bytes) -> Later<Result<Outgoing, tonic::Status>> + Send>;
+
+/// A method whose answer is a stream.
+type Telling = Box<dyn FnOnce(Bytes) -> Words + Send>;
 
 /// A method with a stream each way.
 type Exchange = Box<dyn FnOnce(Streaming<Bytes>) -> Words + Send>;
@@ -38,7 +41,7 @@ impl UnaryService<Bytes> for Unary {
         let answer = self.0.take().map(|method| method(request.into_inner()));
         Box::pin(async {
             match answer {
-                Some(answer) => Ok(Response::new(answer.await)),
+                Some(answer) => answer.await.map(Response::new),
                 None => Err(tonic::Status::internal("a call was made twice")),
             }
         })
@@ -60,12 +63,31 @@ impl StreamingService<Bytes> for Both {
     }
 }
 
+struct Down(Option<Telling>);
+
+impl ServerStreamingService<Bytes> for Down {
+    type Response = Outgoing;
+    type ResponseStream = Words;
+    type Future = std::future::Ready<Result<Response<Words>, tonic::Status>>;
+
+    fn call(&mut self, request: Request<Bytes>) -> Self::Future {
+        std::future::ready(match self.0.take() {
+            Some(telling) => Ok(Response::new(telling(request.into_inner()))),
+            None => Err(tonic::Status::internal("a call was made twice")),
+        })
+    }
+}
+
 fn grpc() -> Grpc<Frames> {
     Grpc::new(Frames).max_decoding_message_size(REQUEST)
 }
 
 pub(super) async fn unary(request: http::Request<Body>, method: Method) -> http::Response<Body> {
     grpc().unary(Unary(Some(method)), request).await
+}
+
+pub(super) async fn server_streaming(request: http::Request<Body>, telling: Telling) -> http::Response<Body> {
+    grpc().server_streaming(Down(Some(telling)), request).await
 }
 
 /// A message of a client.
@@ -85,13 +107,13 @@ where
 {
     let caller = Caller::new(&api, &request);
     count(&api.inner.counters.calls, 1);
-    let answer = move |frame: Bytes| -> Later<Outgoing> {
+    let answer = move |frame: Bytes| -> Later<Result<Outgoing, tonic::Status>> {
         match caller.and_then(|caller| Ok((caller, decoded(frame)?))) {
             Ok((caller, asked)) => {
                 let answer = method(api, caller, asked);
-                Box::pin(async { done(answer.await) })
+                Box::pin(async { Ok(done(answer.await)) })
             }
-            Err(status) => Box::pin(async { done(Err(status)) }),
+            Err(status) => Box::pin(async { Ok(done(Err(status))) }),
         }
     };
     unary(request, Box::new(answer)).await
@@ -122,9 +144,9 @@ pub(super) fn result(name: &str, message: &impl prost::Message) -> Option<Any> {
 
 /// Answers a call of a service whose answers have a status of their own. A stream of one message looks the same.
 pub(super) async fn plain(request: http::Request<Body>, status: Status) -> http::Response<Body> {
-    let answer = move |_: Bytes| -> Later<Outgoing> {
+    let answer = move |_: Bytes| -> Later<Result<Outgoing, tonic::Status>> {
         let (status, issues) = (status::number(&status), status::issues(&status));
-        Box::pin(async move { Box::new(StatusResponse { status, issues }) as Outgoing })
+        Box::pin(async move { Ok(Box::new(StatusResponse { status, issues }) as Outgoing) })
     };
     unary(request, Box::new(answer)).await
 }

@@ -89,6 +89,7 @@ impl Api {
         };
         match (service, method) {
             ("grpc.health.v1.Health", "Check") => health::check(self, request).await,
+            ("grpc.health.v1.Health", "Watch") => health::watch(self, request).await,
             ("Ydb.Discovery.V1.DiscoveryService", "ListEndpoints") => {
                 operation(self, request, discovery::list).await
             }
