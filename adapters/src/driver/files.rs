@@ -34,7 +34,7 @@ pub struct Files {
     root: PathBuf,
     handles: Handles,
     /// Holds the lock for as long as it is open.
-    lock: Arc<File>,
+    _lock: Arc<File>,
 }
 
 impl Files {
@@ -43,7 +43,7 @@ impl Files {
         lock::survive_file_size_limits()
             .map_err(|source| OpenError::Os { folder: root.to_path_buf(), source })?;
         let lock = lock::lock(root)?;
-        Ok(Files { root: root.to_path_buf(), handles: Handles::new(root), lock: Arc::new(lock) })
+        Ok(Files { root: root.to_path_buf(), handles: Handles::new(root), _lock: Arc::new(lock) })
     }
 
     /// Makes a folder, and those above it, durably, and locks it. The folder may exist.
@@ -59,7 +59,7 @@ impl Files {
     /// open files: a file is for one of them alone.
     #[cfg(feature = "serve")]
     pub(crate) fn beside(&self) -> Files {
-        Files { root: self.root.clone(), handles: Handles::new(&self.root), lock: self.lock.clone() }
+        Files { root: self.root.clone(), handles: Handles::new(&self.root), _lock: self._lock.clone() }
     }
 
     /// The folder.
