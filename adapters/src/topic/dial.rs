@@ -152,14 +152,20 @@ impl Dialler {
         asked: &(impl prost::Message + Clone + 'static),
     ) -> Result<A, TopicError> {
         let answered = async {
-            let channel = self.shared().await?;
+            let (channel, fresh) = self.shared().await?;
             let request = self.request(Box::new(asked.clone()) as Outgoing).await?;
             let mut grpc = Grpc::new(channel).max_decoding_message_size(ANSWER);
             let answer = async {
                 grpc.ready().await.map_err(|error| tonic::Status::from_error(error.into()))?;
                 grpc.unary(request, path(method), Frames).await
             };
-            answer.await.map_err(|status| TopicError::Failed(Failure::Grpc(grpc_status(&status))))
+            answer.await.map_err(|status| {
+                let mut failed = grpc_status(&status);
+                if fresh && !self.options.endpoint.tls && status.source().is_some() {
+                    failed.message = maybe_tls(&failed.message);
+                }
+                TopicError::Failed(Failure::Grpc(failed))
+            })
         };
         let answer = match tokio::time::timeout(self.options.timeout, answered).await {
             Ok(answer) => answer,
@@ -183,14 +189,15 @@ impl Dialler {
         A::decode(value).map_err(unreadable)
     }
 
-    async fn shared(&self) -> Result<Channel, TopicError> {
+    /// The connection of all calls, and whether it is new.
+    async fn shared(&self) -> Result<(Channel, bool), TopicError> {
         let known = self.calls.lock().unwrap_or_else(PoisonError::into_inner).clone();
         match known {
-            Some(channel) => Ok(channel),
+            Some(channel) => Ok((channel, false)),
             None => {
                 let channel = self.dial(&self.options.endpoint).await?;
                 *self.calls.lock().unwrap_or_else(PoisonError::into_inner) = Some(channel.clone());
-                Ok(channel)
+                Ok((channel, true))
             }
         }
     }
@@ -277,10 +284,15 @@ fn innermost(error: &dyn Error) -> String {
     }
 }
 
+/// The words of a connection without TLS that broke before anything was answered. A server that wants TLS says something that
+/// is no answer, or hangs up: which of the two is heard of is chance.
+fn maybe_tls(words: &str) -> Arc<str> {
+    format!("{words} (nothing was answered before: if the server speaks TLS, grpcs:// is meant)").into()
+}
+
 /// What the words of a transport do not say to somebody who has not written it.
 const HINTS: &[(&str, &str)] = &[
     ("InvalidContentType", "the server does not speak TLS there: is grpc:// meant?"),
-    ("frame with invalid size", "the server speaks something else there: is grpcs:// meant?"),
     ("UnknownIssuer", "no certificate that is trusted here vouches for the server's"),
     (
         "CaUsedAsEndEntity",
