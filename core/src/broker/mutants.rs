@@ -34,6 +34,9 @@ crate::mutants! {
         CheckpointForgetsCommits => "commits-last",
         /// BUGS-B18: a reader that was too slow to give a partition up goes on reading and committing.
         StaleSessionGoesOn => "one-reader",
+        /// A sync of the folder fails for the pool, and the log takes its own next one for the news of all its names
+        /// (found by random plans).
+        OthersFailedSyncForgotten => "commits-last",
     }
 }
 

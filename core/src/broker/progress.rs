@@ -82,6 +82,7 @@ impl Broker {
             }
             Said::Fetched { token, result } => self.fetched(clock, token, result),
             Said::Closed(result) => self.closed(result, out),
+            Said::NamesDoubted => self.doubt_home(),
             Said::Sealed { .. }
             | Said::Barrier { .. }
             | Said::FetchedFooter { .. }

@@ -1,15 +1,19 @@
 //! The pool's folder: what is in it at the start, and how it is made when the first file is. It decides whether the files that
 //! the log refers to are there.
 //!
-//! An empty folder is no proof that its name is durable: it is made anew before anything is put into it.
+//! An empty folder is no proof that its name is durable: it is made anew before anything is put into it. Where the folder
+//! above is the log's, each of the two is told when a sync of the other has failed: such a sync may have had the news of both
+//! names, and the next one that succeeds says nothing about them.
 
 use super::super::catalogue::PartitionId;
+use super::super::mutants::mutant;
 use super::super::{Broker, Out, Stage, mark};
 use super::OP_HOME;
 use super::format::Name;
 use crate::disk::Entry;
 use crate::log::api::Damage;
-use crate::{DiskError, DiskOk, DiskOp, DiskResult};
+use crate::log::segments;
+use crate::{Clock, DiskError, DiskOk, DiskOp, DiskResult};
 use alloc::{collections::BTreeMap, format, string::ToString, vec::Vec};
 
 /// How it stands with the folder.
@@ -25,7 +29,16 @@ pub(super) enum Home {
     Making,
     /// Its name is being made durable.
     Naming,
+    /// One of the above; but whatever comes of it, its name is not to be relied on.
+    Doubted,
     There,
+}
+
+impl Home {
+    /// Whether it is being made, and its name may be known to the file system and not yet durable.
+    fn is_made(self) -> bool {
+        matches!(self, Home::Unmaking | Home::Making | Home::Naming)
+    }
 }
 
 impl Broker {
@@ -41,7 +54,7 @@ impl Broker {
     }
 
     /// Takes the answer to one of its operations.
-    pub(super) fn home_step(&mut self, result: DiskResult, out: &mut Out) {
+    pub(super) fn home_step(&mut self, clock: Clock, result: DiskResult, out: &mut Out) {
         let folder = self.config.pool.folder.clone();
         let (next, op) = match (self.pool.home, result) {
             (Home::Unknown, result) => return self.listed(result, out),
@@ -51,15 +64,32 @@ impl Broker {
                 self.pool.home = Home::There;
                 return;
             }
-            (Home::Unmaking | Home::Making | Home::Naming, Err(_)) => {
-                mark(out, "a flush failed");
-                self.pool.home = Home::Missing;
-                return self.pause(out);
+            (before @ (Home::Unmaking | Home::Making | Home::Naming), Err(_)) => {
+                self.home_failed(out);
+                let shared = folder.parent() == self.config.segments.folder;
+                if before == Home::Naming && shared && !mutant!(OthersFailedSyncForgotten) {
+                    self.tell(clock, segments::Input::NamesDoubted, out);
+                }
+                return;
             }
+            (Home::Doubted, _) => return self.home_failed(out),
             (Home::Missing | Home::There, _) => return,
         };
         self.pool.home = next;
         Self::ask_disk(OP_HOME, op, out);
+    }
+
+    fn home_failed(&mut self, out: &mut Out) {
+        mark(out, "a flush failed");
+        self.pool.home = Home::Missing;
+        self.pause(out);
+    }
+
+    /// A sync of the log's folder has failed: it may have had the news of this folder's name.
+    pub(in super::super) fn doubt_home(&mut self) {
+        if self.pool.home.is_made() && self.config.pool.folder.parent() == self.config.segments.folder {
+            self.pool.home = Home::Doubted;
+        }
     }
 
     fn listed(&mut self, result: DiskResult, out: &mut Out) {

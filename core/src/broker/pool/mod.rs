@@ -253,7 +253,7 @@ impl Broker {
     /// An operation of the pool is done.
     pub(super) fn pool_disk(&mut self, clock: Clock, id: OpId, result: DiskResult, out: &mut Out) {
         match id.0 {
-            OP_HOME => self.home_step(result, out),
+            OP_HOME => self.home_step(clock, result, out),
             OP_NAMES => self.names_synced(&result, out),
             OP_SWEEP => self.swept(out),
             id if id < OP_LOAD => self.flush_step(clock, id - OP_FLUSH, result, out),
@@ -273,7 +273,7 @@ impl Broker {
         match self.pool.home {
             Home::There => {}
             Home::Missing => return self.make_home(out),
-            Home::Unknown | Home::Unmaking | Home::Making | Home::Naming => return,
+            Home::Unknown | Home::Unmaking | Home::Making | Home::Naming | Home::Doubted => return,
         }
         while self.pool.flushes.len() < self.config.pool.flushes as usize
             && let Some(partition) = self.next_due()

@@ -154,6 +154,9 @@ pub enum Input {
     },
     /// What is written next begins a segment.
     Roll,
+    /// A sync of the log's folder that somebody else had asked for has failed: it may have taken with it the news of every
+    /// name that was not durable, and the next one, of which nobody will hear anything bad, covers none of them.
+    NamesDoubted,
     /// Everything below this sequence is of no use any more: gives up the whole segments that hold nothing else, the
     /// lowest first, each durably before the next. What is there after any crash is an end of the log. What fails is
     /// tried again with the next release. Ignored unless [`Config::releases`].
@@ -219,6 +222,8 @@ pub enum Action {
         /// Where it and those after it stand.
         at: Vec<Location>,
     },
+    /// A sync of the log's folder has failed: whoever else waits for a name in it begins anew; see [`Input::NamesDoubted`].
+    NamesDoubted,
     /// Everything below this sequence is written: it survives the end of the process.
     Written {
         /// The first sequence that is not.

@@ -222,6 +222,7 @@ impl Segments {
         let Phase::Open(writer) = &mut self.phase else { return self.refuse(input, out) };
         match input {
             Input::Timer(timer) => writer.timer(config, timer, out),
+            Input::NamesDoubted => writer.doubt_names(),
             Input::Footer { segment, body } => writer.footer(config, segment, &body, out),
             input if !writer.ready() => self.refuse(input, out),
             Input::Append { records } => writer.append(config, records, out),

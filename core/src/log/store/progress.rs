@@ -91,6 +91,8 @@ impl EventStore {
             }
             Said::Full => self.full = true,
             Said::Space => (self.full, self.unsure) = (false, None),
+            // Nobody else has names in this folder.
+            Said::NamesDoubted => {}
             Said::Barrier { token, result } => {
                 if let Some(call) = self.barriers.remove(&token) {
                     let refusal = result.err().map(|refused| match refused {

@@ -351,7 +351,8 @@ impl World {
             return;
         }
         if self.honest {
-            for which in 0..self.given.len() {
+            // From the last on: a partition that waits for nothing else is given back, and the others move up.
+            for which in (0..self.given.len()).rev() {
                 self.step(Move::Durable { which, most: u64::MAX });
             }
             assert!(self.open.len() <= self.rig.reader.unanswered());

@@ -54,6 +54,31 @@ fn each_operation_fails_once() {
     }
 }
 
+/// Whoever else has names in the folder may ask for a sync of it that fails: the news of our new name may have gone with it.
+#[test]
+fn a_name_that_somebody_elses_failed_sync_may_have_lost_is_not_relied_on() {
+    for preallocate in [false, true] {
+        let mut rig = Rig::ready(Config { preallocate, ..config() });
+        rig.append(&[b"before"]);
+        rig.run();
+        rig.step(Input::Roll);
+        rig.append(&[b"behind"]);
+        while !matches!(rig.pending.front(), Some((_, DiskOp::SyncDir(_)))) {
+            assert!(rig.perform());
+        }
+        let doubted = rig.files().len();
+        rig.step(Input::NamesDoubted);
+        while rig.perform() {}
+        assert_eq!((rig.durable, rig.files().len()), (1, doubted), "its own sync has succeeded");
+        rig.run();
+        assert!(rig.marks.contains("beginning of a segment failed"));
+        assert_eq!((rig.durable, rig.files().len()), (2, doubted), "the next has taken its place");
+        rig.lose_power(|_, _| Fate::Old, || false);
+        rig.run();
+        rig.check_alive();
+    }
+}
+
 fn syncs_fail(op: &DiskOp) -> Option<Fault> {
     matches!(op, DiskOp::Sync { .. }).then_some(Fault::Error(DiskError::Io))
 }

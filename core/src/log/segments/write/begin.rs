@@ -37,6 +37,8 @@ pub(super) struct Begin {
     mile: Mile,
     /// Space that was reserved.
     allocated: u64,
+    /// A sync of the folder has failed since the name was asked for.
+    doubted: bool,
 }
 
 impl Writer {
@@ -47,7 +49,8 @@ impl Writer {
             let len = data.len() as u32;
             // Bytes of the last try must not remain behind those of this one.
             if len >= there {
-                self.job = Job::Begin(Begin { number, stage: Stage::Write { len }, mile, allocated: 0 });
+                let stage = Stage::Write { len };
+                self.job = Job::Begin(Begin { number, stage, mile, allocated: 0, doubted: false });
                 let path = path_of(&config.folder, number);
                 return out.push(Action::Disk(OP_MAIN, DiskOp::Write { path, offset: 0, data }));
             }
@@ -59,7 +62,9 @@ impl Writer {
             None => 0,
         };
         self.highest = Some(number);
-        self.job = Job::Begin(Begin { number, stage: Stage::Create, mile: Mile::default(), allocated: 0 });
+        let begin =
+            Begin { number, stage: Stage::Create, mile: Mile::default(), allocated: 0, doubted: false };
+        self.job = Job::Begin(begin);
         out.push(Action::Disk(OP_MAIN, DiskOp::Create(path_of(&config.folder, number))));
     }
 
@@ -76,6 +81,8 @@ impl Writer {
             Stage::Write { len } => all_written(&result, len),
             // Space that cannot be reserved may still be there when it is needed.
             Stage::Allocate => true,
+            // The sync that has failed had the news of this name.
+            Stage::SyncDir => result.is_ok() && !begin.doubted,
             _ => result.is_ok(),
         };
         if !done {
@@ -151,12 +158,15 @@ impl Writer {
             _ if mutant!(HalfMadeSegmentWedges) => {}
             // A name that was taken is somebody else's file.
             _ if cause == DiskError::Exists => {}
-            Stage::Write { len } if cause == DiskError::NoSpace || result.is_ok() => {
+            Stage::Write { len } if (cause == DiskError::NoSpace || result.is_ok()) && !begin.doubted => {
                 self.half = Some((begin.number, len));
             }
             _ => self.garbage.push(begin.number),
         }
         out.push(Action::Mark(Mark("beginning of a segment failed")));
+        if begin.stage == Stage::SyncDir && result.is_err() {
+            out.push(Action::NamesDoubted);
+        }
         let freed = cause == DiskError::NoSpace && self.filled(config, out);
         if self.tries >= config.attempts {
             self.give_up(cause, out);
@@ -164,6 +174,16 @@ impl Writer {
         self.waiting = true;
         if !freed {
             out.push(Action::Arm(Timer::Retry, config.retry));
+        }
+    }
+
+    /// A sync of the folder has failed that was not the one of a segment that begins.
+    pub(in super::super) fn doubt_names(&mut self) {
+        if let Job::Begin(begin) = &mut self.job {
+            begin.doubted = true;
+        }
+        if let Some((number, _)) = self.half.take() {
+            self.garbage.push(number);
         }
     }
 

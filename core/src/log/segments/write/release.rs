@@ -82,6 +82,10 @@ impl Writer {
             }
             (next, _) => {
                 out.push(Action::Mark(Mark("release failed")));
+                if next == Next::SyncDir {
+                    self.doubt_names();
+                    out.push(Action::NamesDoubted);
+                }
                 self.release.failed = true;
                 next
             }
