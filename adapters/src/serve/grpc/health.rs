@@ -91,7 +91,8 @@ async fn tell(api: Api, frame: Bytes, words: mpsc::Sender<Result<Outgoing, Statu
     }
 }
 
-#[cfg(all(test, feature = "topic"))]
+#[cfg(test)]
+#[cfg(feature = "topic")]
 mod tests {
     use super::*;
     use crate::proto::codec::Frames;
