@@ -170,13 +170,6 @@ proptest! {
 }
 
 #[test]
-fn characters_that_cannot_be_seen_are_no_part_of_an_operation() {
-    let text = "system post\ncluster box\nat 1ms box-1 is killed, landing write x\0\n";
-    let error = parse::<Post>(text).unwrap_err().to_string();
-    assert!(error.contains("an operation"), "{error}");
-}
-
-#[test]
 fn a_plan_out_of_order_is_written_in_order() {
     let entry = |at, node| Entry::<Boxes> { at: Time(at), what: Planned::Do(Choice::Boot(NodeId(node), 0)) };
     let header = Header { system: "post".into(), cluster: vec![("box".into(), 2)], ..Header::default() };

@@ -109,8 +109,7 @@ impl FromStr for Landed {
         let mut landings = Vec::new();
         for part in outside_quotes(list, ',') {
             let entry = part.trim();
-            // Labels show such characters in another way.
-            if entry.is_empty() || entry.contains(char::is_control) {
+            if entry.is_empty() {
                 return Err(wants("an operation", &text[part.as_ptr() as usize - text.as_ptr() as usize..]));
             }
             landings.push(read_landing(entry));
