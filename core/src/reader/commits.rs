@@ -57,9 +57,6 @@ impl Reader {
             return Err(Refusal::TooManyWait { limit });
         }
         // What was passed over right before it, and within it.
-        if let Some(gap) = held.gaps.remove(&start) {
-            start = gap;
-        }
         while let Some((gap, from)) = held.gaps.range(start..=end).next().map(|(gap, from)| (*gap, *from)) {
             held.gaps.remove(&gap);
             start = start.min(from);
