@@ -16,6 +16,8 @@ onceward_core::mutants! {
         RootsByPosition => "entries-are-independent",
         /// Healing looks at nothing: a cluster that never answers again passes.
         HealingTrusts => "healing-judges",
+        /// BUGS-L7: an empty recording validates.
+        EmptyValidates => "nothing-is-no-evidence",
     }
 }
 

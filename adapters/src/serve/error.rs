@@ -61,6 +61,12 @@ pub enum ServeError {
         /// How.
         source: Lost,
     },
+    /// What was asked for last could not be brought to the disk, as when that is full or fails. It was not acknowledged.
+    #[error(
+        "the broker stopped before everything was on the disk: what was not acknowledged may be stored or not, and \
+         nothing else is in doubt"
+    )]
+    Undecided,
     /// The machine did not end in order. The folder is as a crash would have left it.
     #[error("the broker did not stop in order: {what}")]
     NotStopped {

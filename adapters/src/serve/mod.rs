@@ -28,7 +28,7 @@ use crate::proto;
 use access::Access;
 use host::{Backend, Host};
 use metrics::Counters;
-use onceward_core::broker::api::{Message, Request, Response};
+use onceward_core::broker::api::{Message, Refusal, Request, Response};
 use onceward_core::broker::{Broker, Config};
 use onceward_core::log::api::{Phase, Recovered};
 use onceward_core::{Node, Path as StorePath};
@@ -292,7 +292,9 @@ impl Server {
         self.runtime.shutdown_timeout(Duration::from_secs(1));
         match answer {
             Ok(Response::Done) => Ok(()),
-            Ok(other) => Err(ServeError::NotStopped { what: format!("{other:?}") }),
+            Ok(Response::Refused(Refusal::Unknown)) => Err(ServeError::Undecided),
+            Ok(Response::Refused(refusal)) => Err(ServeError::NotStopped { what: refusal.to_string() }),
+            Ok(other) => Err(ServeError::NotStopped { what: format!("it answered {other:?}") }),
             Err(source) => Err(ServeError::Failed { source }),
         }
     }

@@ -42,7 +42,9 @@ crate::mutants! {
         /// are used again (bernstein PR 3291).
         NumbersUsedAgain => "recovery-is-total",
         /// BUGS-E2: after a write that failed on a full disk, the next header counts it as proven (KurrentDB 3452).
-        ProvenLengthAhead => "accepts-work-after-faults",
+        ProvenLengthAhead => "recovery-is-total",
+        /// Full disks, class: space has returned, the store says so, and refuses appends for ever all the same.
+        FullForGood => "accepts-work-after-faults",
         /// BUGS-E5: a segment counts by its header alone; a crash before its carried records are there loses them.
         CarriedNotChecked => "acked-is-durable",
         /// Recovery reads beyond the proven length that a successor states.

@@ -4,6 +4,8 @@
 pub mod log;
 pub mod pipeline;
 pub mod reader;
+#[cfg(test)]
+mod tests;
 pub mod writer;
 
 use crate::{

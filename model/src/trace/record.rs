@@ -6,6 +6,7 @@ use super::{
     describe::{describe_action, describe_input},
 };
 use crate::{
+    mutants::mutant,
     scenario::{Names, exact, print_planned},
     world::{Applied, Choice, ChoiceOf, Key, Protocol, Seen, Sink, Time, Violation, When, World},
 };
@@ -60,6 +61,9 @@ impl<P: Protocol> Recorder<P> {
     /// A choice is about to be performed in this world. Whatever was announced before is over.
     pub fn choice(&mut self, world: &World<P>, at: Time, choice: &ChoiceOf<P>) {
         self.settle(world.steps());
+        if mutant!(TimersNotTraced) && matches!(choice, Choice::Fire(..)) {
+            return;
+        }
         let line = print_planned(&*self.protocol, &self.names, &exact(world, at, choice).what);
         let call = if let Choice::Call(_, call, _) = choice { Some(*call) } else { None };
         self.tried = Some(Tried { step: world.steps() + 1, at, line, call, taken: Vec::new() });

@@ -30,7 +30,7 @@ pub use ignored::Ignored;
 pub use key::Key;
 pub use net::{Conn, End, Envelope, Item, Link, Net};
 pub use offers::{Bound, Budget, CUT_POINTS, Reductions, Resource, Scope, Script, Spent, UNLIMITED};
-pub use protocol::{ChoiceOf, Event, Msg, PROBER, Protocol, Req, Resp, Seen, Timer, Violation};
+pub use protocol::{ChoiceOf, Event, Msg, PROBER, Protocol, Req, Resp, Seen, Timer, Violation, client_name};
 pub use sink::{Nobody, Sink, When};
 
 use onceward_core::{CallId, Clock, NodeId};

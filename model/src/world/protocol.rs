@@ -144,6 +144,11 @@ pub trait Protocol: Send + Sync + 'static {
 /// it so.
 pub const PROBER: ClientId = ClientId(u16::MAX);
 
+/// What a client is called: `client-1` and so on, counted from 1, or `probe` for the [`PROBER`].
+pub fn client_name(client: ClientId) -> String {
+    if client == PROBER { "probe".to_owned() } else { format!("client-{}", u32::from(client.0) + 1) }
+}
+
 /// Where in a run something was seen.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Seen {

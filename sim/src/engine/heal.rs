@@ -7,7 +7,7 @@ use crate::mutants::mutant;
 use onceward_core::{CallId, Dur, NodeId};
 use onceward_model::{
     scenario::Profile,
-    world::{Choice, ClockChange, Key, Landed, Protocol, Seen, Violation, disk::Damage},
+    world::{Choice, ClockChange, Key, Landed, Protocol, Seen, Violation, client_name, disk::Damage},
 };
 
 /// The promise that the cluster comes to rest: every call answered, every node up, nothing owed.
@@ -157,8 +157,7 @@ impl<P: Protocol, W: Watch<P>, T: Ticker> Run<'_, P, W, T> {
 
 /// A call that nobody has answered, in words.
 pub(crate) fn open_call<P: Protocol>(protocol: &P, call: CallId, node: NodeId) -> String {
-    let client = u32::from(call.client.0) + 1;
-    format!("call {} of client-{client} to {} is open", call.number, protocol.node_name(node))
+    format!("call {} of {} to {} is open", call.number, client_name(call.client), protocol.node_name(node))
 }
 
 /// The same latencies, without tails and without anything that goes wrong.

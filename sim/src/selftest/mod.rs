@@ -6,20 +6,22 @@ mod census;
 
 use crate::{
     batch::{self, Lane, Options},
+    catalog::Catalog,
     engine::{Engine, Finished, Limits, NoTicker, SETTLES, Watch},
     plan::{self, Drawn, Rooted},
     run::{How, Job, Outcome, Replay, SwarmJob, Worker},
+    validate,
 };
 use census::{Census, Kind};
 use onceward_core::Dur;
 use onceward_model::{
-    scenario,
+    mutants, scenario,
     system::System,
     toy::{Toy, ToySystem},
-    trace::Chain,
-    world::{Key, Nobody, Seen, disk},
+    trace::{self, Chain},
+    world::{Key, Nobody, Seen},
 };
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fs};
 
 /// One promise of the simulator, or of the simulated disk.
 #[derive(Clone, Copy)]
@@ -59,12 +61,22 @@ const OWN: &[SelfTest] = &[
         says: "A cluster that has not come to rest in the time it has is a failure.",
         check: healing_judges,
     },
+    SelfTest {
+        name: "traces-are-whole",
+        says: "The trace of a run, performed step by step, is that run.",
+        check: traces_are_whole,
+    },
+    SelfTest {
+        name: "nothing-is-no-evidence",
+        says: "A recording in which nothing happened proves nothing, and is refused.",
+        check: nothing_is_no_evidence,
+    },
 ];
 
-/// Every promise, the simulated disk's among them.
+/// Every promise, those of the simulated disk and of the oracles among them.
 pub fn all() -> Vec<SelfTest> {
-    let disk = disk::promises::ALL.iter().map(|p| SelfTest { name: p.name, says: p.what, check: p.check });
-    OWN.iter().copied().chain(disk).collect()
+    let judges = mutants::promises().map(|p| SelfTest { name: p.name, says: p.what, check: p.check });
+    OWN.iter().copied().chain(judges).collect()
 }
 
 const SEEDS: std::ops::Range<u64> = 1..401;
@@ -207,6 +219,32 @@ fn healing_judges() -> Result<(), String> {
         }
     }
     Err("clusters with a nanosecond to come to rest all did".into())
+}
+
+fn traces_are_whole() -> Result<(), String> {
+    let job = SwarmJob::<ToySystem>::new();
+    let mut worker = job.worker();
+    for seed in SEEDS.take(40) {
+        let run = worker.replay(seed, &How { until: None, inspect: None })?;
+        let again =
+            trace::replay::<ToySystem>(&run.trace).map_err(|error| format!("seed {seed}: {error}"))?;
+        if again.chain != run.outcome.chain {
+            return Err(format!("seed {seed}: the trace's run ends elsewhere"));
+        }
+    }
+    Ok(())
+}
+
+fn nothing_is_no_evidence() -> Result<(), String> {
+    let folder = std::env::temp_dir().join(format!("onceward-nothing-{}", std::process::id()));
+    fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    let catalog = Catalog::shipped();
+    let believed = catalog.all().find(|it| it.validate(&folder, &validate::Options::default()).is_ok());
+    fs::remove_dir(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    match believed {
+        Some(system) => Err(format!("a recording of {} without a single step was accepted", system.name())),
+        None => Ok(()),
+    }
 }
 
 /// The name of the system that self-tests run.

@@ -11,6 +11,7 @@
 mod adopt;
 mod append;
 mod chain;
+pub(crate) mod eyes;
 mod history;
 mod read;
 mod subscribe;

@@ -7,7 +7,7 @@ use crate::{
         events::{ACCEPTS_WORK, EVERYTHING_ANSWERED, History},
         image,
     },
-    world::{Event, Geometry, Ignored, PROBER, Protocol, Resp, Seen, Violation, World},
+    world::{Event, Geometry, Ignored, PROBER, Protocol, Resp, Seen, Violation, World, client_name},
 };
 use bytes::Bytes;
 use onceward_core::{
@@ -219,8 +219,7 @@ impl Protocol for Log {
             return Ok(());
         }
         if let Some(call) = ghost.history.waiting().next() {
-            let what =
-                format!("call {} of client-{} was never answered", call.number, u32::from(call.client.0) + 1);
+            let what = format!("call {} of {} was never answered", call.number, client_name(call.client));
             return Err(Violation::new(EVERYTHING_ANSWERED, what));
         }
         if ghost.probe.done() {
@@ -252,7 +251,7 @@ fn nobody_waits(history: &History, seen: Seen) -> Result<(), Violation> {
         None => Ok(()),
         Some(CallId { client, number }) => {
             let what = "the store has shut down without having answered everybody";
-            let detail = format!("call {number} of client-{} is open", client.0 + 1);
+            let detail = format!("call {number} of {} is open", client_name(client));
             Err(Violation::new(EVERYTHING_ANSWERED, what).at(seen, detail))
         }
     }

@@ -1,6 +1,6 @@
 //! The event store under its own harness, without faults: it works, it settles, and its probes pass.
 
-use super::*;
+use super::{super::tests, *};
 use crate::world::{Applied, Choice, Nobody, Protocol, Scope, World};
 
 /// Performs whatever is possible, first things first, until nothing is left but timers.
@@ -44,22 +44,12 @@ fn every_scope_settles_without_faults_and_passes_its_probes() {
 
 #[test]
 fn settings_are_refused_by_name() {
-    for (setting, says) in [
+    let settings = [
         (("segmnt", "1"), "segment"),
         (("sector", "7"), "sector"),
         (("durability", "maybe"), "per-append"),
         (("preallocate", "1"), "yes or no"),
-    ] {
-        let error = LogSystem::build(&header(1, &[setting])).unwrap_err();
-        assert!(error.contains(says), "{error}");
-    }
-    assert!(LogSystem::build(&header(0, &[])).unwrap_err().contains("clients"));
-}
-
-#[test]
-fn random_headers_build() {
-    for seed in 0..500 {
-        let header = LogSystem::draw_header(Key::root(seed, 0));
-        LogSystem::build(&header).unwrap_or_else(|error| panic!("{header:?}: {error}"));
-    }
+    ];
+    tests::refused::<LogSystem>(settings.map(|(setting, says)| (header(1, &[setting]), says)));
+    tests::refused::<LogSystem>([(header(0, &[]), "clients")]);
 }

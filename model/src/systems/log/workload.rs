@@ -95,6 +95,8 @@ struct Taste {
     batches: bool,
     several_entities: bool,
     big_payloads: bool,
+    /// Payloads of one length: one record may then stand where another is looked for.
+    alike: bool,
     guards: bool,
     keys: bool,
     retries: bool,
@@ -114,6 +116,7 @@ impl Taste {
             batches: on(0),
             several_entities: on(1),
             big_payloads: on(2),
+            alike: on(16) && on(17),
             guards: on(3) || on(4),
             keys: on(5) || on(6),
             retries: on(7) || on(8),
@@ -215,7 +218,11 @@ impl Taste {
         let cause = made.len().checked_sub(1 + key.below(40, 4) as usize).and_then(|at| made.get(at));
         let own = key.child(n);
         let long = self.big_payloads && own.chance(41, 100_000);
-        let len = if long { 1000 + own.below(42, 3000) } else { own.below(42, 40) };
+        let len = match own.below(42, 40) {
+            _ if self.alike => 8,
+            _ if long => 1000 + own.below(42, 3000),
+            short => short,
+        };
         let byte = b'a' + own.below(43, 26) as u8;
         NewEvent {
             id: event_id(call, n),

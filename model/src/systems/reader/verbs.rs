@@ -5,7 +5,10 @@ use super::{
     Feed, SERVER,
     wire::{Lie, Mood, Msg, Request, Timer},
 };
-use crate::system::{Numbering, Problem, Verb, Word};
+use crate::{
+    system::{Numbering, Problem, Verb, Word},
+    world::client_name,
+};
 use onceward_core::{
     CallId, ClientId, NodeId,
     reader::wire::{Commit, FromClient, FromServer, PartitionData, PartitionSessionId},
@@ -106,7 +109,7 @@ pub(super) fn label(node: &str, call: CallId, request: &Request) -> String {
         Request::Destroy => format!("destroys {node}"),
         Request::Server(mood) => format!("makes {node} {}", name(*mood)),
     };
-    format!("client-{} {said}", u32::from(call.client.0) + 1)
+    format!("{} {said}", client_name(call.client))
 }
 
 fn name(mood: Mood) -> String {

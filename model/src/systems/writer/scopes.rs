@@ -46,6 +46,14 @@ pub(super) fn all() -> Vec<NamedScope<Topic>> {
             (92_540, 303_795),
         ),
         scope(
+            "ended-before-acknowledged",
+            "two writes; the server stores the first, never acknowledges it, and ends all streams with OVERLOADED",
+            (1, &[("batch", "1")]),
+            vec![vec![makes(Mood::Swallow(1)), write(ONE), write(ONE)], vec![makes(Mood::Overload)]],
+            fires(2),
+            (1_518, 3_480),
+        ),
+        scope(
             "flush",
             "a flush before, between or after two writes; the server ends all streams without a word",
             (1, &[]),

@@ -4,7 +4,10 @@ use super::{
     SERVER, Topic,
     wire::{Mood, Msg, Request},
 };
-use crate::system::{Numbering, Problem, Verb, Word};
+use crate::{
+    system::{Numbering, Problem, Verb, Word},
+    world::client_name,
+};
 use onceward_core::{
     CallId, ClientId, NodeId,
     writer::wire::{AckStatus, Codec, FromClient, FromServer},
@@ -137,7 +140,7 @@ pub(in crate::systems) fn label(node: &str, call: CallId, request: &Request) -> 
             format!("makes {node} {mood}")
         }
     };
-    format!("client-{} {said}", u32::from(call.client.0) + 1)
+    format!("{} {said}", client_name(call.client))
 }
 
 /// What travels, in a word or two.

@@ -4,20 +4,10 @@
 
 use super::bench::{Bench, create, read, remove, rename, set_len, sync, sync_dir, write};
 use super::{Bound, Disk, Fates, Landed, Outcome, Reach};
+use crate::mutants::Promise;
 use onceward_core::{DiskError, DiskOk};
 use std::collections::BTreeSet;
 use std::fmt::Debug;
-
-/// One promise of the disk.
-#[derive(Clone, Copy)]
-pub struct Promise {
-    /// Its name.
-    pub name: &'static str,
-    /// The promise in one sentence.
-    pub what: &'static str,
-    /// Tells the story; the error says what was seen instead.
-    pub check: fn() -> Result<(), String>,
-}
 
 /// Every promise.
 pub const ALL: &[Promise] = &[

@@ -15,7 +15,9 @@ use crate::engine::Watch;
 use onceward_core::{Action, CallId, ClientId, Clock, DiskOp, NodeAction, NodeId, NodeInput, OpId};
 use onceward_model::{
     trace::{Recorder, TraceHeader},
-    world::{Choice, ChoiceOf, EPOCH, Key, PROBER, Protocol, Seen, Side, Sink, Violation, When, World},
+    world::{
+        Choice, ChoiceOf, EPOCH, Key, PROBER, Protocol, Seen, Side, Sink, Violation, When, World, client_name,
+    },
 };
 use std::sync::Arc;
 
@@ -189,13 +191,12 @@ impl<P: Protocol> Camera<P> {
             return nodes + at;
         }
         self.clients.push(client);
-        // Clients are counted from 1 in scenario text. Where machines are called clients, who calls them is not.
-        let mut name = format!("client-{}", u32::from(client.0) + 1);
+        // Where machines are called clients, who calls them is not.
+        let mut name = client_name(client);
         if self.recording.lanes.iter().any(|lane| lane.name == name) {
             name = format!("caller-{}", u32::from(client.0) + 1);
         }
-        let (name, kind) =
-            if client == PROBER { ("probe".to_owned(), LaneKind::Probe) } else { (name, LaneKind::Client) };
+        let kind = if client == PROBER { LaneKind::Probe } else { LaneKind::Client };
         self.recording.lanes.push(Lane { name, kind, number: client.0.into() });
         nodes + self.clients.len() - 1
     }
@@ -209,7 +210,7 @@ impl<P: Protocol> Camera<P> {
         self.track(&mut open, world);
         self.tell_disks(&open, world);
         self.tell_spans(&open, world);
-        let after = open.node.and_then(|node| state(world, node)).filter(|_| self.frame.shows(open.step));
+        let after = open.node.filter(|_| self.frame.shows(open.step)).and_then(|node| state(world, node));
         let after = after.map(|text| self.recording.states.add(&text));
         self.tell_causes(&open, after);
         if !self.is_shown(open.step, &open.choice) {

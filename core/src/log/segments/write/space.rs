@@ -3,6 +3,7 @@
 
 use super::super::{Action, Config, OP_RESERVE, Timer};
 use super::Writer;
+use crate::log::mutants::mutant;
 use crate::{DiskError, DiskOp, DiskResult, Mark, Path};
 use alloc::{format, vec::Vec};
 
@@ -99,7 +100,7 @@ impl Writer {
             return;
         }
         if matches!(self.reserve, Reserve::None | Reserve::Held) {
-            self.full = false;
+            self.full = mutant!(FullForGood);
             if self.failing.is_none() {
                 out.push(Action::Mark(Mark("space again")));
                 out.push(Action::Space);
