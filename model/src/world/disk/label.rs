@@ -68,6 +68,7 @@ impl fmt::Display for Shown<'_> {
             match c {
                 '"' | '\\' => write!(f, "\\{c}")?,
                 '\n' => f.write_str("\\n")?,
+                c if c.is_control() => write!(f, "\\u{{{:x}}}", u32::from(c))?,
                 c => write!(f, "{c}")?,
             }
         }
@@ -86,13 +87,21 @@ pub(super) fn read_path(cursor: &mut Cursor<'_>) -> Result<Path, Malformed> {
             Some('"') => return Ok(Path::from(name.as_str())),
             Some('\\') => match cursor.next() {
                 Some('n') => name.push('\n'),
+                Some('u') => name.push(read_code(cursor)?),
                 Some(c @ ('"' | '\\')) => name.push(c),
-                _ => return Err(cursor.wants("an escaped quote, backslash or n")),
+                _ => return Err(cursor.wants("an escaped quote, backslash, n or u{...}")),
             },
             Some(c) => name.push(c),
             None => return Err(cursor.wants("a closing quote")),
         }
     }
+}
+
+/// A character by its number, as in `\u{7f}`.
+fn read_code(cursor: &mut Cursor<'_>) -> Result<char, Malformed> {
+    let digits = cursor.take("{").then(|| cursor.word(|c| c.is_ascii_hexdigit())).flatten();
+    let code = digits.and_then(|digits| u32::from_str_radix(digits, 16).ok()).and_then(char::from_u32);
+    code.filter(|_| cursor.take("}")).ok_or_else(|| cursor.wants("the number of a character, as in u{7f}"))
 }
 
 /// An operation in one line: `write 1.seg 512+100`, `sync 1.seg`, `sync-dir /`.

@@ -74,7 +74,13 @@ fn operations_have_labels() {
 }
 
 fn name() -> impl Strategy<Value = String> {
-    prop_oneof![Just("1.seg".to_owned()), Just("everything".to_owned()), Just(String::new()), ".{0,6}"]
+    prop_oneof![
+        Just("1.seg".to_owned()),
+        Just("everything".to_owned()),
+        Just(String::new()),
+        ".{0,6}",
+        "[\\x00-\\x1f\\x7f]{1,3}"
+    ]
 }
 
 fn label() -> impl Strategy<Value = Label> {
