@@ -14,6 +14,12 @@ onceward_core::mutants! {
         SleepUntilLastTimer => "driver-keeps-timers",
         /// The actions of one step are performed in the wrong order.
         ReverseActions => "driver-performs-actions",
+        /// Whoever sleeps until the first timer is not told of one that comes sooner.
+        SleepOn => "driver-keeps-timers",
+        /// A machine is not told that its server has ended a stream.
+        EndKept => "driver-keeps-streams",
+        /// A stream that a machine has dropped tells it what was under way.
+        DroppedSpeaks => "driver-keeps-streams",
     }
 }
 

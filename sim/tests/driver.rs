@@ -27,14 +27,20 @@ fn a_panic_of_a_machine_is_a_finding_and_its_callers_are_answered_all_the_same()
 #[test]
 fn each_known_bug_of_the_driver_is_seen() {
     use onceward::mutants::Mutant;
-    use onceward_model::{systems::log::LogSystem, toy::ToySystem};
+    use onceward_model::{
+        systems::{log::LogSystem, writer::WriterSystem},
+        toy::ToySystem,
+    };
     use onceward_sim::run::SwarmJob;
 
     if !MADSIM {
         return;
     }
-    let systems: [Box<dyn Job>; 2] =
-        [Box::new(SwarmJob::<ToySystem>::new()), Box::new(SwarmJob::<LogSystem>::new())];
+    let systems: [Box<dyn Job>; 3] = [
+        Box::new(SwarmJob::<ToySystem>::new()),
+        Box::new(SwarmJob::<LogSystem>::new()),
+        Box::new(SwarmJob::<WriterSystem>::new()),
+    ];
     for mutant in Mutant::ALL {
         mutant.activate();
         let about = mutant.about();

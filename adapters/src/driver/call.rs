@@ -63,6 +63,18 @@ enum State<R> {
     Taken,
 }
 
+/// Whoever waits for one answer. Dropped, it leaves them waiting.
+#[derive(Debug)]
+#[must_use = "a caller waits until it is answered"]
+pub struct Caller<R>(pub(super) Arc<Slot<R>>);
+
+impl<R> Caller<R> {
+    /// Gives the answer, or says why there is none.
+    pub fn answer(self, answer: Result<R, Lost>) {
+        self.0.answer(answer);
+    }
+}
+
 /// A call under way. Dropping it gives up on the answer, not on what was asked for.
 #[derive(Debug)]
 #[must_use = "the outcome of a call is only known from its answer"]

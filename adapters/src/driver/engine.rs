@@ -6,7 +6,7 @@
 //! broken incarnation had not seen are carried over to the next; those it had seen have an unknown outcome.
 
 use super::answers::Answers;
-use super::call::{Call, Lost, Slot};
+use super::call::{Call, Caller, Lost, Slot};
 use super::metrics::Metrics;
 use super::supervise::Supervisor;
 use super::tap::Tap;
@@ -28,6 +28,11 @@ impl<N: Node> Waiting<N> {
     pub fn new(call: CallId, request: N::Request) -> (Waiting<N>, Call<N::Response>) {
         let caller = Slot::new();
         (Waiting { call, request, caller: caller.clone() }, Call::new(caller))
+    }
+
+    /// The call, what it asks, and who waits for the answer: for those who host a node without an [`Engine`].
+    pub fn into_parts(self) -> (CallId, N::Request, Caller<N::Response>) {
+        (self.call, self.request, Caller(self.caller))
     }
 }
 

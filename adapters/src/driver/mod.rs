@@ -26,6 +26,8 @@ pub mod metrics;
 pub(crate) mod port;
 mod queue;
 pub mod record;
+#[cfg(feature = "streams")]
+pub mod streams;
 pub mod supervise;
 pub mod tap;
 pub mod timers;

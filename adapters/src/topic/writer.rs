@@ -4,15 +4,18 @@
 use super::codec::{Compression, LARGE};
 use super::convert::write as convert;
 use super::dial::Dialler;
-use super::driver::{Answer, Driver, Happened, Side, State, Wish, answered, machine_words, until};
+use super::driver::{Answer, Driver, Network, State, Topical, answered, machine_words, until};
 use super::error::{CloseError, WriteError};
+use crate::driver::streams::{Happened, Side, Wish};
+use crate::proto::codec::Outgoing;
 use crate::proto::write as proto;
 use onceward_core::ConfigError;
 use onceward_core::writer::api::{
     Action, End, Event, Input, Message, Outcome, Refusal, Report, Timer, Undelivered,
 };
+use onceward_core::writer::failure::GrpcStatus;
 use onceward_core::writer::wire::{FromServer, Session};
-use onceward_core::writer::{Config, Failure, Ticket, Writer};
+use onceward_core::writer::{Config, Failure, StreamId, Ticket, Writer};
 use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
@@ -135,7 +138,7 @@ impl TopicWriter {
             changed: changed.clone(),
             events: broadcast::Sender::new(EVENTS),
         };
-        let driver = Driver::start(dialler, Writer::new(options.core)?, side, Input::Start);
+        let driver = Driver::start(Network::new(dialler), Writer::new(options.core)?, side, Input::Start);
         let turn = tokio::sync::Mutex::new(());
         Ok(TopicWriter { driver, changed, turn, compression: options.compression })
     }
@@ -231,7 +234,7 @@ impl TopicWriter {
     pub async fn session(&self) -> Result<Session, WriteError> {
         until(&self.changed, || {
             let state = self.driver.lock();
-            if state.core.report().is_some() {
+            if state.core.report().is_some() || state.has_failed() {
                 return Some(Err(ended(&state)));
             }
             state.core.is_ready().then(|| state.side.session.clone()).flatten().map(Ok)
@@ -269,6 +272,7 @@ impl Drop for TopicWriter {
 /// What a writer that takes in nothing any more says.
 fn ended(state: &State<WriterSide>) -> WriteError {
     match state.core.report() {
+        _ if state.has_failed() => gone(),
         Some(report) => WriteError::Ended { end: report.end.clone(), sent: None },
         None => WriteError::Refused(Refusal::Closed),
     }
@@ -302,11 +306,28 @@ impl WriterSide {
     }
 }
 
-impl Side for WriterSide {
-    type Core = Writer;
+impl Topical for WriterSide {
+    type Said = proto::FromServer;
+
     const METHOD: &'static str = "Ydb.Topic.V1.TopicService/StreamWrite";
 
+    fn heard(said: proto::FromServer) -> Result<Option<FromServer>, String> {
+        convert::heard(said)
+    }
+}
+
+impl Side for WriterSide {
+    type Core = Writer;
+
     machine_words!();
+
+    // Dropped, each of them says that nobody is left who could answer.
+    fn fail(&mut self) {
+        self.writes.clear();
+        self.flushes.clear();
+        self.closes.clear();
+        self.publish(WriterEvent::Ended(End::Destroyed));
+    }
 
     // Whoever has stopped waiting is not told.
     fn tell(&mut self, event: Event, _: &mut VecDeque<Input>) {

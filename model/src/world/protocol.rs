@@ -64,6 +64,13 @@ pub trait Protocol: Send + Sync + 'static {
         Ok(())
     }
 
+    /// Whether a node is a client: all it does is open connections, speak on the one that it opened last, and answer its
+    /// callers. It has no disk, sends no datagrams, and nobody connects to it. Production drives such machines by their
+    /// streams, and so does the shell.
+    fn is_client(&self, _node: NodeId) -> bool {
+        false
+    }
+
     /// Whether a machine has come to its end, so that its process exits. Once faults have stopped, such a process is
     /// started again like one that was killed.
     fn over(&self, _node: &Self::Node) -> bool {

@@ -2,8 +2,9 @@
 //! given and asks for, the port sees what becomes of that. The contract is that of `onceward_core`; this module only
 //! compares. Invariant: whatever is judged here holds for every machine, so a violation is a bug of the driver.
 
+use super::streams::Streams;
 use onceward::driver::Turn;
-use onceward_core::{Action, Clock, Input, Mono, Node, NodeAction, NodeInput, OpId};
+use onceward_core::{Action, Clock, Dur, Input, Mono, Node, NodeAction, NodeInput, OpId};
 use onceward_model::{
     system::Promise,
     world::{Seen, Violation},
@@ -21,8 +22,11 @@ pub const KEEPS_TIMERS: &str = "driver-keeps-timers";
 /// The driver answers every caller.
 pub const ANSWERS_CALLERS: &str = "driver-answers-callers";
 
+/// The driver says what a client's machine says on a stream, and tells it what it hears there.
+pub const KEEPS_STREAMS: &str = "driver-keeps-streams";
+
 /// What the shell engine promises of the driver, for every system.
-pub const PROMISES: [Promise; 5] = [
+pub const PROMISES: [Promise; 6] = [
     Promise {
         id: BOOTS_ONCE,
         says: "The driver boots each incarnation first and once, on a monotonic clock that never goes back.",
@@ -40,7 +44,14 @@ pub const PROMISES: [Promise; 5] = [
         id: ANSWERS_CALLERS,
         says: "The driver answers every caller, also when a machine panics and starts anew.",
     },
+    Promise {
+        id: KEEPS_STREAMS,
+        says: "The driver says a client's words in their order, tells its machine what each stream says and how it ends, and nothing more of one that the machine has dropped.",
+    },
 ];
+
+/// A timer that is so much late was forgotten.
+const LATE: Dur = Dur::secs(1);
 
 /// What one driver owes its machine at the moment.
 #[derive(Debug)]
@@ -53,6 +64,8 @@ pub struct Contract<N: Node> {
     owed: Vec<OpId>,
     /// Actions that the machine has asked for and the driver has not performed.
     asked: VecDeque<NodeAction<N>>,
+    /// The streams of a client, whose words wait for the network where other nodes' actions do not; none of another node.
+    streams: Option<Streams<N>>,
 }
 
 impl<N: Node> Default for Contract<N> {
@@ -63,6 +76,7 @@ impl<N: Node> Default for Contract<N> {
             armed: BTreeMap::new(),
             owed: Vec::new(),
             asked: VecDeque::new(),
+            streams: None,
         }
     }
 }
@@ -71,6 +85,35 @@ impl<N: Node> Contract<N> {
     /// Before the first step of an incarnation.
     pub fn new() -> Contract<N> {
         Contract::default()
+    }
+
+    /// The same for a [client](onceward_model::world::Protocol::is_client).
+    pub fn of_client() -> Contract<N> {
+        Contract { streams: Some(Streams::default()), ..Contract::default() }
+    }
+
+    /// Whether it is a client's.
+    pub fn is_client(&self) -> bool {
+        self.streams.is_some()
+    }
+
+    /// Something has arrived for a client, which its machine is to be told.
+    pub fn arrived(&mut self, input: &NodeInput<N>) {
+        if let Some(streams) = &mut self.streams {
+            streams.arrived(input);
+        }
+    }
+
+    /// What a driver that has had all the time it wants has left undone, when its machine's clock shows this.
+    ///
+    /// # Errors
+    /// A timer or a stream.
+    pub fn at_rest(&self, seen: Seen, now: Mono) -> Result<(), Violation> {
+        if let Some((name, (_, to))) = self.armed.iter().find(|(_, (_, to))| to.after(LATE) < now) {
+            let said = format!("{name:?} was to fire until {to:?}, and it is {now:?}");
+            return Err(Violation::new(KEEPS_TIMERS, "a timer did not fire").at(seen, said));
+        }
+        self.streams.as_ref().map_or(Ok(()), |streams| streams.at_rest(seen))
     }
 
     /// The machine was given an input and has asked for these actions.
@@ -95,6 +138,9 @@ impl<N: Node> Contract<N> {
             return Err(Violation::new(BOOTS_ONCE, what).at(seen, format!("{input:?} at {clock:?}")));
         }
         (self.booted, self.latest) = (true, clock.mono);
+        if let Some(streams) = &mut self.streams {
+            streams.told(seen, input)?;
+        }
         match input {
             Input::Disk(id, _) => match self.owed.iter().position(|owed| owed == id) {
                 Some(at) => drop(self.owed.remove(at)),
@@ -126,6 +172,11 @@ impl<N: Node> Contract<N> {
                 Action::Disarm(name) => drop(self.armed.remove(name)),
                 // Answers go to callers, not to the port.
                 Action::Reply(..) => {}
+                Action::Connect(..) | Action::Write(..) | Action::Close(_) if self.streams.is_some() => {
+                    if let Some(streams) = &mut self.streams {
+                        streams.asked(action);
+                    }
+                }
                 other => self.asked.push_back(other.clone()),
             }
         }
@@ -137,8 +188,12 @@ impl<N: Node> Contract<N> {
     /// # Errors
     /// It is not the one whose turn it is.
     pub fn did(&mut self, seen: Seen, action: &NodeAction<N>) -> Result<(), Violation> {
-        if matches!(action, Action::Reply(..)) {
-            return Ok(());
+        match (action, &mut self.streams) {
+            (Action::Reply(..), _) => return Ok(()),
+            (Action::Connect(..) | Action::Write(..) | Action::Close(_), Some(streams)) => {
+                return streams.did(seen, action);
+            }
+            _ => {}
         }
         match self.asked.pop_front() {
             Some(asked) if asked == *action => Ok(()),

@@ -128,7 +128,8 @@ impl<P: Protocol> Env<P> {
         Box::pin(self.time.sleep(Duration::ZERO))
     }
 
-    fn set(&self, sleep: &mut Pin<Box<Sleep>>, at: Time) {
+    /// Sets a sleep to a moment.
+    pub(super) fn set(&self, sleep: &mut Pin<Box<Sleep>>, at: Time) {
         let left = Duration::from_nanos(at.since(self.now()).0);
         sleep.as_mut().reset(self.time.now_instant() + left);
     }

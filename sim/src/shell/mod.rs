@@ -4,6 +4,10 @@
 //! [`World`](onceward_model::world::World) whose machines live outside of it, so that scenarios mean the same and the
 //! same promises judge them. It also judges the driver itself, against [what it owes a machine](contract).
 //!
+//! There are two drivers: that of stores and brokers, and that of [clients](onceward_model::world::Protocol::is_client),
+//! writers and readers of topics, whose tasks open streams, say what the machine says, hear the server out and keep the
+//! time. Both are the code that production runs, above the network: what lies under a stream is a simulated connection.
+//!
 //! What it cannot do: exact steps, for which step comes next is what the driver decides here. The threads of
 //! production (`onceward::driver::host` and the deadlines of callers) are not in it, since madsim has none.
 //!
@@ -11,6 +15,8 @@
 //! runtime of its own, and all nodes are killed and gone before that ends. Nothing of madsim's file system or network is
 //! used. Without the cfg `madsim` there is no shell engine, and a run says so.
 
+#[cfg(madsim)]
+mod client;
 pub mod contract;
 #[cfg(madsim)]
 mod env;
@@ -21,6 +27,7 @@ mod node;
 mod run;
 #[cfg(madsim)]
 mod spy;
+mod streams;
 
 use crate::{
     engine::{Finished, Limits, Watch},

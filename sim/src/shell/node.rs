@@ -17,7 +17,7 @@ use onceward_model::world::{Msg, Protocol, Resp};
 use std::sync::Arc;
 
 /// How long a process that has something to do waits for its turn: it may find more than one thing then.
-const TURN: (Dur, Dur) = (Dur(100), Dur::micros(30));
+pub(super) const TURN: (Dur, Dur) = (Dur(100), Dur::micros(30));
 
 struct ShellPort<P: Protocol> {
     env: Arc<Env<P>>,

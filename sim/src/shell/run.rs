@@ -3,6 +3,7 @@
 //! in the world what they tell. It judges the driver by its [contract](super::contract) and nothing else.
 
 use super::{
+    client,
     contract::{ANSWERS_CALLERS, Contract, PROMISES},
     env::{Env, Room, Told, What},
     node, root,
@@ -107,7 +108,11 @@ impl<'a, P: Protocol, W: Watch<P>> Shell<'a, P, W> {
                 async move {
                     // A node is made before it is started.
                     if env.room(NodeId(n), |room| room.process) > 0 {
-                        node::live(env, protocol, NodeId(n), hurried).await;
+                        if protocol.is_client(NodeId(n)) {
+                            client::live(env, protocol, NodeId(n), hurried).await;
+                        } else {
+                            node::live(env, protocol, NodeId(n), hurried).await;
+                        }
                     }
                 }
             };
@@ -194,10 +199,16 @@ impl<'a, P: Protocol, W: Watch<P>> Shell<'a, P, W> {
 
     /// What is still open: the driver's fault, if a machine was never given a call that the driver has.
     fn unsettled(&self, promise: &'static str) -> Violation {
+        let now = Seen { step: self.run.world.steps(), at: self.run.now };
+        for (n, node) in self.nodes.iter().enumerate().filter(|(_, node)| node.runs) {
+            let mono = self.env.clock(NodeId(n as u16)).mono;
+            if let Err(violation) = node.contract.at_rest(now, mono) {
+                return violation;
+            }
+        }
         let calls = self.run.world.calls();
         match calls.iter().find(|(call, _)| self.unseen.contains(call)) {
             Some((call, node)) => {
-                let now = Seen { step: self.run.world.steps(), at: self.run.now };
                 Violation::new(ANSWERS_CALLERS, "a call was never given to the machine, nor answered")
                     .at(now, open_call(&**self.run.world.protocol(), *call, *node))
             }
@@ -310,13 +321,15 @@ impl<'a, P: Protocol, W: Watch<P>> Shell<'a, P, W> {
 
     /// Starts a process; one that ran until now was killed a moment ago.
     fn start(&mut self, node: NodeId) {
+        let client = self.run.world.protocol().is_client(node);
         let mirror = &mut self.nodes[usize::from(node.0)];
         let host = self.run.world.host(node);
         self.env.room(node, |room| {
             room.vacate();
             (room.process, room.config, room.clocks) = (room.process + 1, host.config, host.clocks);
         });
-        (mirror.contract, mirror.runs, mirror.paused) = (Contract::new(), true, false);
+        let contract = if client { Contract::of_client() } else { Contract::new() };
+        (mirror.contract, mirror.runs, mirror.paused) = (contract, true, false);
         mirror.answered.clear();
         mirror.early.clear();
         // A restart alone leaves what simulators know of the node.
@@ -338,7 +351,10 @@ impl<'a, P: Protocol, W: Watch<P>> Shell<'a, P, W> {
                         env.tell(who, What::Answered(call, answer));
                     }));
                 }
-                other => room.inputs.push_back(other),
+                other => {
+                    self.nodes[usize::from(node.0)].contract.arrived(&other);
+                    room.inputs.push_back(other);
+                }
             }
             room.wake();
         });
@@ -472,7 +488,12 @@ impl<'a, P: Protocol, W: Watch<P>> Shell<'a, P, W> {
         actions: Vec<NodeAction<P::Node>>,
         performed: usize,
     ) -> Result<(), Stop> {
-        for action in actions.into_iter().take(performed) {
+        // A client's words wait for the network, and die with it.
+        let client = self.nodes[usize::from(node.0)].contract.is_client();
+        let performs = |action: &NodeAction<P::Node>| {
+            !client || !matches!(action, Action::Connect(..) | Action::Write(..) | Action::Close(_))
+        };
+        for action in actions.into_iter().take(performed).filter(performs) {
             self.act(node, action)?;
         }
         let key = Key::root(self.run.seed, root::CUT + self.deeds);

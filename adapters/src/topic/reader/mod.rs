@@ -6,7 +6,7 @@ mod side;
 
 use super::codec::DecodeError;
 use super::dial::Dialler;
-use super::driver::{Answer, Driver, answered, until};
+use super::driver::{Answer, Driver, Network, answered, until};
 use super::error::{CloseError, CommitError, ReadError};
 use bytes::Bytes;
 use onceward_core::ConfigError;
@@ -184,7 +184,7 @@ impl TopicReader {
         config.caller_begins = false;
         let changed = Arc::new(Notify::new());
         let side = ReaderSide::new(changed.clone(), broadcast::Sender::new(EVENTS));
-        let driver = Driver::start(dialler, Reader::new(config)?, side, Input::Start);
+        let driver = Driver::start(Network::new(dialler), Reader::new(config)?, side, Input::Start);
         let decoding = tokio::sync::Mutex::new(None);
         Ok(TopicReader { driver, changed, decoding, decoded_bytes: options.decoded_bytes })
     }
@@ -222,7 +222,8 @@ impl TopicReader {
     fn take(&self) -> Option<Result<Piece, ReadError>> {
         let mut state = self.driver.lock();
         let Some(Queued { part, data, counts }) = state.side.queue.pop_front() else {
-            return state.core.end().map(|end| Err(ReadError(end.clone())));
+            let failed = state.has_failed().then_some(&End::Destroyed);
+            return failed.or(state.core.end()).map(|end| Err(ReadError(end.clone())));
         };
         // Nothing is queued of a partition that is gone.
         let held = state.side.parts.get_mut(&part)?;

@@ -2,13 +2,17 @@
 //! taken. It settles commits by what the machine says, and decides nothing about messages.
 
 use super::super::convert::read as convert;
-use super::super::driver::{Happened, Side, Wish, machine_words};
+use super::super::driver::{Topical, machine_words};
 use super::super::error::CommitError;
 use super::{Lease, ReaderEvent};
+use crate::driver::streams::{Happened, Side, Wish};
+use crate::proto::codec::Outgoing;
 use crate::proto::read as proto;
 use onceward_core::reader::api::{Action, End, Event, Input, Timer};
 use onceward_core::reader::wire::{FromServer, PartitionData};
 use onceward_core::reader::{Part, Reader, Ticket};
+use onceward_core::writer::StreamId;
+use onceward_core::writer::failure::GrpcStatus;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Weak};
 use tokio::sync::{Notify, broadcast, oneshot};
@@ -101,11 +105,29 @@ impl ReaderSide {
     }
 }
 
-impl Side for ReaderSide {
-    type Core = Reader;
+impl Topical for ReaderSide {
+    type Said = proto::FromServer;
+
     const METHOD: &'static str = "Ydb.Topic.V1.TopicService/StreamRead";
 
+    fn heard(said: proto::FromServer) -> Result<Option<FromServer>, String> {
+        convert::heard(said)
+    }
+}
+
+impl Side for ReaderSide {
+    type Core = Reader;
+
     machine_words!();
+
+    // Dropped, each of them says that nobody is left who could answer.
+    fn fail(&mut self) {
+        self.commits.clear();
+        self.closes.clear();
+        self.queue.clear();
+        self.publish(ReaderEvent::Ended(End::Destroyed));
+        self.changed.notify_waiters();
+    }
 
     // Whoever has stopped waiting is not told.
     fn tell(&mut self, event: Event, inputs: &mut VecDeque<Input>) {

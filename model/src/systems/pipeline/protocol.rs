@@ -223,6 +223,10 @@ impl Protocol for Pipeline {
         matches!(node, PipelineNode::Broker(host) if host.phase() == Phase::Closed)
     }
 
+    fn is_client(&self, node: NodeId) -> bool {
+        node != BROKER && !self.is_stubborn(node)
+    }
+
     fn node_name(&self, node: NodeId) -> String {
         match node.0.checked_sub(self.writers + 1) {
             _ if node == BROKER => "broker".into(),

@@ -133,6 +133,10 @@ impl Protocol for Feed {
         true
     }
 
+    fn is_client(&self, node: NodeId) -> bool {
+        node != SERVER
+    }
+
     fn node_name(&self, node: NodeId) -> String {
         if node == SERVER { "server".into() } else { format!("reader-{}", node.0) }
     }

@@ -171,6 +171,10 @@ impl Protocol for Topic {
         true
     }
 
+    fn is_client(&self, node: NodeId) -> bool {
+        node != SERVER
+    }
+
     fn node_name(&self, node: NodeId) -> String {
         if node == SERVER { "server".into() } else { format!("writer-{}", node.0) }
     }
