@@ -12,6 +12,9 @@
 //! Invariants: the actions of a step are performed before the next step; a stream that the machine has dropped tells it
 //! nothing more; after a panic the machine takes no further step, and everybody who waits is told so.
 
+#[cfg(test)]
+mod tests;
+
 use super::timers::Timers;
 use crate::mutants::mutant;
 use bytes::Bytes;
