@@ -9,6 +9,7 @@
 use crate::driver::files::Files;
 use crate::driver::metrics::Metrics;
 use crate::driver::port::{Disk, Performer};
+use crate::driver::record::Recorder;
 use onceward_core::log::segments::OP_IDS;
 use onceward_core::{DiskError, DiskOp, DiskResult, OpId};
 use std::collections::VecDeque;
@@ -30,9 +31,10 @@ impl DiskThreads {
     pub(super) fn start(
         files: Files,
         metrics: &Arc<dyn Metrics>,
+        recorder: Option<&Arc<dyn Recorder>>,
         wake: impl Fn() + Clone + Send + 'static,
     ) -> std::io::Result<DiskThreads> {
-        let performer = |files| Performer { files, metrics: metrics.clone(), recorder: None };
+        let performer = |files| Performer { files, metrics: metrics.clone(), recorder: recorder.cloned() };
         let background = Lane::start("onceward-pool", performer(files.beside()), wake.clone())?;
         Ok(DiskThreads { log: Lane::start("onceward-log", performer(files), wake)?, background })
     }
@@ -176,7 +178,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (wake, woken) = channel();
         let files = Files::open(folder.path()).unwrap();
-        let disk = DiskThreads::start(files, &metrics, move || wake.send(()).unwrap_or(())).unwrap();
+        let disk = DiskThreads::start(files, &metrics, None, move || wake.send(()).unwrap_or(())).unwrap();
         Rig { disk, woken, folder }
     }
 

@@ -13,6 +13,7 @@ use crate::driver::engine::{Engine, Waiting};
 use crate::driver::files::Files;
 use crate::driver::metrics::Metrics;
 use crate::driver::port::{HostPort, nanos};
+use crate::driver::record::Recorder;
 use crate::driver::supervise::{Restart, Supervisor};
 use onceward_core::broker::api::{Message, Request, Response};
 use onceward_core::{CallId, ClientId, Closed, ConnId, Input, Mono, Node};
@@ -90,6 +91,7 @@ where
     pub(crate) fn start(
         files: Files,
         metrics: Arc<dyn Metrics>,
+        recorder: Option<&Arc<dyn Recorder>>,
         make: impl FnMut() -> N + Send + 'static,
     ) -> std::io::Result<Host<N>> {
         let origin = Instant::now();
@@ -105,7 +107,7 @@ where
             dead: watch::Sender::new(false),
         });
         let woken = shared.clone();
-        let disk = DiskThreads::start(files, &metrics, move || woken.performed())?;
+        let disk = DiskThreads::start(files, &metrics, recorder, move || woken.performed())?;
         let port = NetPort { disk: HostPort::on(disk, origin, metrics.clone()), connections };
         let engine = Engine::new(make, port, Supervisor::new(Restart::default()), metrics);
         let led = shared.clone();

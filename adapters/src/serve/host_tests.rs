@@ -56,7 +56,7 @@ struct Rig {
 fn rig() -> Rig {
     let folder = tempfile::tempdir().unwrap();
     let files = Files::open(folder.path()).unwrap();
-    Rig { host: Host::start(files, Arc::new(NoMetrics), Obedient::default).unwrap(), _folder: folder }
+    Rig { host: Host::start(files, Arc::new(NoMetrics), None, Obedient::default).unwrap(), _folder: folder }
 }
 
 impl Rig {

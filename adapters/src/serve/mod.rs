@@ -24,6 +24,7 @@ pub use error::ServeError;
 
 use crate::driver::call::{Lost, poll};
 use crate::driver::files::{self, Files, Owner, Whose};
+use crate::driver::record::Recorder;
 use crate::proto;
 use access::Access;
 use host::{Backend, Host};
@@ -64,6 +65,9 @@ pub struct Options {
     pub config: Config,
     /// Where to listen for those who watch: `/metrics` for Prometheus and `/health`; `None`: nowhere.
     pub metrics: Option<String>,
+    /// Who is told of each file operation before and after it is performed, and holds it up for as long as they like;
+    /// `None`: nobody.
+    pub recorder: Option<Arc<dyn Recorder>>,
     /// How long [`Server::stop`] waits for clients to take their last words.
     pub stop_within: Duration,
 }
@@ -90,6 +94,7 @@ impl Options {
             access: None,
             config: Config::new(StorePath::root(), 0),
             metrics: None,
+            recorder: None,
             stop_within: Duration::from_secs(10),
         }
     }
@@ -133,7 +138,7 @@ impl Options {
             Whose::Nobodys => Owner::Broker.mark(&self.data).map_err(os)?,
             Whose::Foreign(file) => return Err(ServeError::Foreign { folder: self.data.clone(), file }),
         }
-        let host = Arc::new(Host::start(files, counters.clone(), make).map_err(os)?);
+        let host = Arc::new(Host::start(files, counters.clone(), self.recorder.as_ref(), make).map_err(os)?);
         let recovered = recover(&*host, &self.data)?;
         tracing::info!(
             records = recovered.events,

@@ -8,13 +8,15 @@ use super::{
 };
 use crate::machine;
 use anyhow::{Context, Result, ensure};
-use onceward::{serve, topic};
+use onceward::{driver::record::Recorder, serve, topic};
+use onceward_core::{DiskOp, DiskResult};
 use serde::{Deserialize, Serialize};
 use std::{
     fs::OpenOptions,
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
     path::Path,
+    sync::Arc,
     time::{Duration, Instant},
 };
 use tokio::task::JoinSet;
@@ -24,11 +26,26 @@ pub(super) const TOPIC: &str = "stored";
 /// How long producers write before the clock starts.
 const WARM_UP: Duration = Duration::from_millis(200);
 
-/// Serves a broker as it comes, until standard input ends.
-pub(super) fn serve(dir: &Path) -> Result<()> {
+/// Has each sync take so long.
+struct Slow(Duration);
+
+impl Recorder for Slow {
+    fn started(&self, op: &DiskOp) -> u64 {
+        if matches!(op, DiskOp::Sync { .. }) {
+            std::thread::sleep(self.0);
+        }
+        0
+    }
+
+    fn finished(&self, _: u64, _: &DiskResult) {}
+}
+
+/// Serves a broker as it comes, or on a disk that takes so long for each sync, until standard input ends.
+pub(super) fn serve(dir: &Path, slow: Option<Duration>) -> Result<()> {
     let options = serve::Options {
         listen: "127.0.0.1:0".to_owned(),
         metrics: Some("127.0.0.1:0".to_owned()),
+        recorder: slow.map(|span| Arc::new(Slow(span)) as Arc<dyn Recorder>),
         ..serve::Options::new(dir)
     };
     let server = options.start()?;

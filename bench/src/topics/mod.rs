@@ -105,7 +105,7 @@ enum Part {
     /// Takes in messages and keeps none; gives out as many as are taken.
     Sink { acknowledges: bool },
     /// Serves a folder as the broker.
-    Broker { dir: PathBuf },
+    Broker { dir: PathBuf, slow: Option<Duration> },
     /// Writes to a sink.
     Write { peer: Peer, to: SocketAddr, seconds: f64 },
     /// Reads from a source.
@@ -173,7 +173,7 @@ pub(crate) fn perform(part: &str) -> Result<()> {
         Part::Sink { acknowledges } => {
             server::serve(acknowledges, |address| announce(Listening { address, metrics: None }))
         }
-        Part::Broker { dir } => broker::serve(&dir),
+        Part::Broker { dir, slow } => broker::serve(&dir, slow),
         Part::Write { peer, to, seconds } => print(write::run(peer, to, seconds)?),
         Part::Read { peer, from, seconds } => print(read::run(peer, from, seconds)?),
         Part::Load(job) => print(broker::load(job)?),
@@ -302,7 +302,7 @@ fn stored(rounds: usize, seconds: f64, dir: &Path, bar: &ProgressBar) -> Result<
             bar.set_message(format!("{producers} producers, {partitions} partitions"));
             let load = |at, make| Part::Load(Load { at, make, producers, partitions, seconds });
             let place = tempfile::tempdir_in(dir)?;
-            let server = Running::start(&Part::Broker { dir: place.path().join("broker") })?;
+            let server = Running::start(&Part::Broker { dir: place.path().join("broker"), slow: None })?;
             let broker: Loaded = measure(&load(server.at, true))?;
             drop(server);
             let part = Part::Raw {
@@ -342,7 +342,7 @@ fn latencies(rounds: usize, seconds: f64, dir: &Path, bar: &ProgressBar) -> Resu
             bar.set_message(row.peer.name());
             let place = tempfile::tempdir_in(dir)?;
             row.fdatasync_us.push(machine::fdatasync_us(place.path())?);
-            let server = Running::start(&Part::Broker { dir: place.path().join("broker") })?;
+            let server = Running::start(&Part::Broker { dir: place.path().join("broker"), slow: None })?;
             let pace = Pace { peer: row.peer, to: server.at.address, rate: RATE, seconds };
             row.rounds.push(measure(&Part::Pace(pace))?);
         }
@@ -363,14 +363,28 @@ struct Held {
 /// The memory of a broker while producers write as fast as they can.
 #[derive(Clone, Copy, Debug, Serialize)]
 struct Serving {
-    /// Whether a reader has asked for a gigabyte and takes nothing.
-    stalled: bool,
+    /// What holds it up.
+    trouble: Trouble,
     /// Bytes of payloads that were stored.
     stored: u64,
     /// Resident memory before, and the most of it, in bytes.
     before: u64,
     most: u64,
 }
+
+/// What holds a broker up.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+enum Trouble {
+    /// Nothing.
+    None,
+    /// A reader who has asked for a gigabyte and takes nothing.
+    Reader,
+    /// A disk of which each sync takes [`SLOW`].
+    Disk,
+}
+
+/// How long a sync of a slow disk takes.
+const SLOW: Duration = Duration::from_millis(250);
 
 /// Seconds for which a broker is written to while its memory is watched, for each second of a run.
 const LONGER: f64 = 3.0;
@@ -381,10 +395,12 @@ fn held(seconds: f64, dir: &Path) -> Result<Held> {
         let silent = Running::start(&Part::Sink { acknowledges: false })?;
         held.writers.push((peer, measure(&Part::Hoard { peer, to: silent.at.address })?));
     }
-    for stalled in [false, true] {
+    for trouble in [Trouble::None, Trouble::Reader, Trouble::Disk] {
         let place = tempfile::tempdir_in(dir)?;
-        let server = Running::start(&Part::Broker { dir: place.path().join("broker") })?;
+        let slow = (trouble == Trouble::Disk).then_some(SLOW);
+        let server = Running::start(&Part::Broker { dir: place.path().join("broker"), slow })?;
         let before = machine::memory_of(&server.process())?.1;
+        let stalled = trouble == Trouble::Reader;
         let reader = match stalled {
             true => Some(Running::start(&Part::Stall { from: server.at.address })?),
             false => None,
@@ -394,7 +410,7 @@ fn held(seconds: f64, dir: &Path) -> Result<Held> {
         let loaded: Loaded = measure(&Part::Load(load))?;
         let stored = loaded.figures.messages * PAYLOAD as u64;
         held.brokers.push(Serving {
-            stalled,
+            trouble,
             stored,
             before,
             most: machine::memory_of(&server.process())?.0,

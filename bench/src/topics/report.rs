@@ -1,7 +1,8 @@
 //! Tables for people. This module decides how figures look; the median is taken over the rounds.
 
 use super::{
-    BATCH, Figures, Held, Late, PAYLOAD, Peer, RATE, Row, Storing, broker::Loaded, memory, paced::Latencies,
+    BATCH, Figures, Held, Late, PAYLOAD, Peer, RATE, Row, SLOW, Storing, Trouble, broker::Loaded, memory,
+    paced::Latencies,
 };
 use crate::report::{median, micros, thousands};
 use std::fmt::Write;
@@ -129,12 +130,16 @@ pub(super) fn held(held: &Held) -> String {
         );
     }
     let _ = writeln!(text, "\nmemory of the broker, 8 producers, 1 partition");
-    let _ = writeln!(text, "  {:<34} {:>12} {:>12} {:>12}", "reader", "stored", "before", "most");
+    let _ = writeln!(text, "  {:<36} {:>12} {:>12} {:>12}", "held up by", "stored", "before", "most");
     for serving in &held.brokers {
-        let reader = if serving.stalled { "asks for 1 GiB and takes nothing" } else { "none" };
+        let trouble = match serving.trouble {
+            Trouble::None => "nothing".to_owned(),
+            Trouble::Reader => "a reader asks for 1 GiB, takes none".to_owned(),
+            Trouble::Disk => format!("a sync takes {} ms", SLOW.as_millis()),
+        };
         let _ = writeln!(
             text,
-            "  {reader:<34} {:>12} {:>12} {:>12}",
+            "  {trouble:<36} {:>12} {:>12} {:>12}",
             mib(serving.stored),
             mib(serving.before),
             mib(serving.most)

@@ -71,10 +71,14 @@ impl<P: Protocol> Recorder<P> {
 
     /// What was announced last has ended, with this many steps of the world done: it is kept if it was one of them.
     pub fn settle(&mut self, done: u64) {
-        if let Some(tried) = self.tried.take_if(|tried| tried.step <= done) {
+        let Some(tried) = self.tried.take() else { return };
+        if tried.step <= done {
             self.keep(tried);
+        } else if let Some(last) = self.trace.steps.last_mut() {
+            // Nothing came of it; what machines did meanwhile by themselves, they did after the step before.
+            last.taken.extend(tried.taken);
+            last.link = self.hash.chain();
         }
-        self.tried = None;
     }
 
     fn keep(&mut self, tried: Tried) {

@@ -7,7 +7,7 @@ use onceward::driver::Turn;
 use onceward_core::{Action, Clock, Dur, Input, Mono, Node, NodeAction, NodeInput, OpId};
 use onceward_model::{
     system::Promise,
-    world::{Seen, Violation},
+    world::{Seen, Time, Violation},
 };
 use std::collections::{BTreeMap, VecDeque};
 
@@ -50,8 +50,8 @@ pub const PROMISES: [Promise; 6] = [
     },
 ];
 
-/// A timer that is so much late was forgotten.
-const LATE: Dur = Dur::secs(1);
+/// What is so much late was forgotten.
+pub(super) const LATE: Dur = Dur::secs(1);
 
 /// What one driver owes its machine at the moment.
 #[derive(Debug)]
@@ -92,15 +92,20 @@ impl<N: Node> Contract<N> {
         Contract { streams: Some(Streams::default()), ..Contract::default() }
     }
 
+    /// Whether the machine has taken its first step.
+    pub fn has_booted(&self) -> bool {
+        self.booted
+    }
+
     /// Whether it is a client's.
     pub fn is_client(&self) -> bool {
         self.streams.is_some()
     }
 
     /// Something has arrived for a client, which its machine is to be told.
-    pub fn arrived(&mut self, input: &NodeInput<N>) {
+    pub fn arrived(&mut self, at: Time, input: &NodeInput<N>) {
         if let Some(streams) = &mut self.streams {
-            streams.arrived(input);
+            streams.arrived(at, input);
         }
     }
 

@@ -21,7 +21,7 @@ use madsim::{
     time::Sleep,
 };
 use onceward::driver::{call::Lost, engine::Waiting};
-use onceward_core::{Action, CallId, Clock, Dur, Input, NodeAction, NodeId, NodeInput};
+use onceward_core::{Action, CallId, Clock, ConnId, Dur, Input, NodeAction, NodeId, NodeInput};
 use onceward_model::{
     scenario::Planned,
     world::{Choice, Key, Landed, Protocol, Resp, Seen, Time, Violation},
@@ -44,6 +44,9 @@ struct Mirror<P: Protocol> {
     answered: VecDeque<CallId>,
     /// Answers that callers have, and that the machine gave after others which are still on their way.
     early: BTreeMap<CallId, Resp<P>>,
+    /// Connections that others have opened, and of which the machine was not told yet. A process that starts again uses its
+    /// numbers again: what this machine says on one of them is said on that of the process before, which is gone.
+    accepted: Vec<ConnId>,
 }
 
 struct Shell<'a, P: Protocol, W> {
@@ -125,6 +128,7 @@ impl<'a, P: Protocol, W: Watch<P>> Shell<'a, P, W> {
                 clock: Clock::default(),
                 answered: VecDeque::new(),
                 early: BTreeMap::new(),
+                accepted: Vec::new(),
             }
         };
         let nodes = (0..protocol.nodes()).map(mirror).collect();
@@ -191,21 +195,28 @@ impl<'a, P: Protocol, W: Watch<P>> Shell<'a, P, W> {
             return Err(self.unsettled(SETTLES).into());
         }
         self.snapshot();
+        self.at_rest()?;
         self.run.world.check()?;
         let protocol = self.run.world.protocol().clone();
         protocol.healed(self.run.world.ghost())?;
         Ok(())
     }
 
+    /// What drivers have left undone although they had all the time they wanted.
+    fn at_rest(&self) -> Result<(), Violation> {
+        let now = Seen { step: self.run.world.steps(), at: self.run.now };
+        let running = self.nodes.iter().enumerate().filter(|(_, node)| node.runs);
+        running
+            .into_iter()
+            .try_for_each(|(n, node)| node.contract.at_rest(now, self.env.clock(NodeId(n as u16)).mono))
+    }
+
     /// What is still open: the driver's fault, if a machine was never given a call that the driver has.
     fn unsettled(&self, promise: &'static str) -> Violation {
-        let now = Seen { step: self.run.world.steps(), at: self.run.now };
-        for (n, node) in self.nodes.iter().enumerate().filter(|(_, node)| node.runs) {
-            let mono = self.env.clock(NodeId(n as u16)).mono;
-            if let Err(violation) = node.contract.at_rest(now, mono) {
-                return violation;
-            }
+        if let Err(violation) = self.at_rest() {
+            return violation;
         }
+        let now = Seen { step: self.run.world.steps(), at: self.run.now };
         let calls = self.run.world.calls();
         match calls.iter().find(|(call, _)| self.unseen.contains(call)) {
             Some((call, node)) => {
@@ -228,7 +239,12 @@ impl<'a, P: Protocol, W: Watch<P>> Shell<'a, P, W> {
             // Asking may be dear: ask again after twice as many steps, or before a long wait.
             if since >= wait || over || next.is_none() || !all {
                 self.snapshot();
-                if self.run.is_up() && self.run.world.calls().is_empty() && (!all || self.run.world.settled())
+                // A machine that has not begun yet looks like one that has nothing to do.
+                let begun = self.nodes.iter().all(|node| !node.runs || node.contract.has_booted());
+                if begun
+                    && self.run.is_up()
+                    && self.run.world.calls().is_empty()
+                    && (!all || self.run.world.settled())
                 {
                     return Ok(true);
                 }
@@ -332,6 +348,7 @@ impl<'a, P: Protocol, W: Watch<P>> Shell<'a, P, W> {
         (mirror.contract, mirror.runs, mirror.paused) = (contract, true, false);
         mirror.answered.clear();
         mirror.early.clear();
+        mirror.accepted.clear();
         // A restart alone leaves what simulators know of the node.
         self.madsim.kill(mirror.handle.id());
         self.madsim.restart(mirror.handle.id());
@@ -352,7 +369,11 @@ impl<'a, P: Protocol, W: Watch<P>> Shell<'a, P, W> {
                     }));
                 }
                 other => {
-                    self.nodes[usize::from(node.0)].contract.arrived(&other);
+                    let mirror = &mut self.nodes[usize::from(node.0)];
+                    if let Input::Accepted(conn) = other {
+                        mirror.accepted.push(conn);
+                    }
+                    mirror.contract.arrived(self.run.now, &other);
                     room.inputs.push_back(other);
                 }
             }
@@ -386,6 +407,11 @@ impl<'a, P: Protocol, W: Watch<P>> Shell<'a, P, W> {
                 self.run.events += 1;
                 self.nodes[n].contract.stepped(seen, clock, &input, &actions)?;
                 self.nodes[n].clock = clock;
+                if let Input::Accepted(conn) = &input
+                    && let Some(at) = self.nodes[n].accepted.iter().position(|other| other == conn)
+                {
+                    self.nodes[n].accepted.swap_remove(at);
+                }
                 self.nodes[n].answered.extend(actions.iter().filter_map(|action| match action {
                     Action::Reply(call, _) => Some(*call),
                     _ => None,
@@ -399,7 +425,11 @@ impl<'a, P: Protocol, W: Watch<P>> Shell<'a, P, W> {
             }
             What::Did(action) => {
                 self.nodes[n].contract.did(seen, &action)?;
-                self.act(node, action)?;
+                match &action {
+                    Action::Write(conn, _) | Action::Close(conn) if self.nodes[n].accepted.contains(conn) => {
+                    }
+                    _ => self.act(node, action)?,
+                }
             }
             What::Handed(completed) => self.nodes[n].contract.handed(&completed),
             What::Turned(turn) => self.nodes[n].contract.turned(seen, &turn)?,

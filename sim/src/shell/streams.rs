@@ -1,9 +1,9 @@
 //! What a driver owes a client's machine as to its streams. Each is known by its number. This module only compares what
 //! was asked and heard with what was done and told.
 
-use super::contract::KEEPS_STREAMS;
+use super::contract::{KEEPS_STREAMS, LATE};
 use onceward_core::{Action, Input, Node, NodeAction, NodeInput};
-use onceward_model::world::{Seen, Violation};
+use onceward_model::world::{Seen, Time, Violation};
 use std::collections::{BTreeMap, VecDeque};
 
 /// The streams that a machine has not dropped, and that are not over for it.
@@ -14,8 +14,8 @@ pub(super) struct Streams<N: Node>(BTreeMap<u32, Stream<N>>);
 struct Stream<N: Node> {
     /// What the machine wants said, and the network was not given yet; the connection itself comes first.
     to_say: VecDeque<NodeAction<N>>,
-    /// What has arrived, and the machine was not told yet.
-    to_tell: VecDeque<NodeInput<N>>,
+    /// What has arrived and when, and the machine was not told yet.
+    to_tell: VecDeque<(Time, NodeInput<N>)>,
     /// The machine has dropped it: it may be closed, and what has arrived is not told any more.
     dropped: bool,
     /// The machine was told of its end.
@@ -81,9 +81,9 @@ impl<N: Node> Streams<N> {
     }
 
     /// Something has arrived.
-    pub(super) fn arrived(&mut self, input: &NodeInput<N>) {
+    pub(super) fn arrived(&mut self, at: Time, input: &NodeInput<N>) {
         if let Some(stream) = number(input).and_then(|number| self.0.get_mut(&number)) {
-            stream.to_tell.push_back(input.clone());
+            stream.to_tell.push_back((at, input.clone()));
         }
     }
 
@@ -95,7 +95,7 @@ impl<N: Node> Streams<N> {
             let what = "a machine was told of a stream that it has dropped";
             return Err(Violation::new(KEEPS_STREAMS, what).at(seen, format!("{input:?}")));
         };
-        if stream.to_tell.front() != Some(input) {
+        if stream.to_tell.front().is_none_or(|(_, next)| next != input) {
             let what = "a machine was told what did not come next on its stream";
             return Err(Violation::new(KEEPS_STREAMS, what)
                 .at(seen, format!("next was {:?}", stream.to_tell.front()))
@@ -108,10 +108,13 @@ impl<N: Node> Streams<N> {
 
     /// What was left undone.
     pub(super) fn at_rest(&self, seen: Seen) -> Result<(), Violation> {
-        let owed = self.0.values().filter(|stream| !stream.dropped).find_map(|stream| stream.to_tell.front());
-        match owed {
-            Some(input) => Err(Violation::new(KEEPS_STREAMS, "a machine was not told what its stream says")
-                .at(seen, format!("{input:?}"))),
+        let mut owed =
+            self.0.values().filter(|stream| !stream.dropped).filter_map(|stream| stream.to_tell.front());
+        match owed.find(|(at, _)| at.after(LATE) < seen.at) {
+            Some((_, input)) => {
+                Err(Violation::new(KEEPS_STREAMS, "a machine was not told what its stream says")
+                    .at(seen, format!("{input:?}")))
+            }
             None => Ok(()),
         }
     }

@@ -170,7 +170,8 @@ impl History {
     pub fn flushed(&mut self, seen: Seen, call: CallId, succeeded: bool) -> Result<(), Violation> {
         let before = self.flushes.remove(&call).unwrap_or_default();
         let mut writes = before.iter().filter_map(|call| self.writes.get(call));
-        match writes.find(|write| !write.fate.is_delivered()) {
+        // A write that was refused has no part in it, whenever its caller hears of that.
+        match writes.find(|write| !write.fate.is_delivered() && write.fate != Fate::Refused) {
             Some(write) if succeeded => {
                 let what = "a flush has succeeded before everything that was written before it was delivered";
                 Err(Violation::new(FLUSH_IS_A_BARRIER, what)
