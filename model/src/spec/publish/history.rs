@@ -75,8 +75,8 @@ pub struct History {
     pub(super) writes: BTreeMap<CallId, Write>,
     /// Open flushes, with the writes that were open before each.
     flushes: BTreeMap<CallId, BTreeSet<CallId>>,
-    /// Open closes.
-    closes: BTreeMap<CallId, NodeId>,
+    /// Open closes, of which writer, and how many writes there had been.
+    closes: BTreeMap<CallId, (NodeId, usize)>,
     lives: BTreeMap<NodeId, Life>,
 }
 
@@ -102,7 +102,7 @@ impl History {
                 self.flushes.insert(call, open.collect());
             }
             Asked::Close => {
-                self.closes.insert(call, writer);
+                self.closes.insert(call, (writer, self.writes.len()));
             }
         }
     }
@@ -187,11 +187,12 @@ impl History {
     /// # Errors
     /// It calls itself a success although something was not delivered, or does not name it.
     pub fn closed(&mut self, seen: Seen, call: CallId, end: &End, named: &[CallId]) -> Result<(), Violation> {
-        let Some(writer) = self.closes.remove(&call) else { return Ok(()) };
+        let Some((writer, before)) = self.closes.remove(&call) else { return Ok(()) };
         self.ended(writer);
         let life = self.life(writer).number;
         let concealed = |(call, write): &(&CallId, &Write)| {
             (write.writer, write.life) == (writer, life)
+                && write.place < before
                 && !write.fate.is_delivered()
                 && write.fate != Fate::Refused
                 && (*end == End::Closed || !named.contains(call))
