@@ -27,6 +27,7 @@ use crate::log::{
     api::{Event, Hash256},
     mutants::mutant,
 };
+use alloc::vec::Vec;
 use rmp::encode::ByteBuf;
 
 /// The link of an event in its entity's hash chain, from the link of the event before, or from
@@ -50,39 +51,39 @@ pub(crate) fn content(payload: &[u8]) -> Hash256 {
     Hash256(*blake3::hash(payload).as_bytes())
 }
 
-/// The digest of a unit in the making.
+/// The digest of a unit in the making: what it covers is gathered and hashed at once.
 #[derive(Clone, Debug)]
-pub(crate) struct UnitDigest(blake3::Hasher);
+pub(crate) struct UnitDigest {
+    before: Hash256,
+    covered: Vec<u8>,
+}
 
 impl UnitDigest {
     /// Begins a unit after everything that `before` covers.
     pub(crate) fn after(before: &Hash256) -> UnitDigest {
-        UnitDigest(blake3::Hasher::new_keyed(&before.0))
+        UnitDigest { before: *before, covered: Vec::new() }
     }
 
     /// Adds an event by its link. A tag of one byte keeps what is added apart.
     pub(crate) fn event(&mut self, link: &Hash256, key: Option<&Keyed>) {
-        let mut bytes = [0; 65];
-        bytes[1..33].copy_from_slice(&link.0);
-        let Some(keyed) = key else {
-            self.0.update(&bytes[..33]);
-            return;
-        };
-        bytes[0] = 1;
-        bytes[33..49].copy_from_slice(&keyed.key.0.to_be_bytes());
-        bytes[49..].copy_from_slice(&keyed.request);
-        self.0.update(&bytes);
+        let mut tagged = [u8::from(key.is_some()); 33];
+        tagged[1..].copy_from_slice(&link.0);
+        self.covered.extend_from_slice(&tagged);
+        if let Some(keyed) = key {
+            self.covered.extend_from_slice(&keyed.key.0.to_be_bytes());
+            self.covered.extend_from_slice(&keyed.request);
+        }
     }
 
     /// Adds a saved cursor by its encoding.
     pub(crate) fn cursor(&mut self, encoded: &[u8]) {
-        self.0.update(&[2]);
-        self.0.update(encoded);
+        self.covered.push(2);
+        self.covered.extend_from_slice(encoded);
     }
 
     /// The store's digest after the unit.
     pub(crate) fn finish(&self) -> Hash256 {
-        Hash256(*self.0.finalize().as_bytes())
+        Hash256(*blake3::keyed_hash(&self.before.0, &self.covered).as_bytes())
     }
 }
 
