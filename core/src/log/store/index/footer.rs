@@ -138,6 +138,7 @@ impl SegmentIndex {
             |aspect, names: &[Name]| names.iter().map(|name| (aspect, name_print(name))).collect::<Vec<_>>();
         let mut items = names(Aspect::Scope, &self.scopes);
         items.extend(names(Aspect::Kind, &self.kinds));
+        items.reserve(self.entities.len() + self.rows.len());
         items.extend(self.entities.iter().map(|entity| (Aspect::Entity, name_print(&entity.name))));
         for row in &self.rows {
             let id = table::narrow(row.id);

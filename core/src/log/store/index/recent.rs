@@ -21,6 +21,7 @@ use crate::log::{
 use alloc::{
     collections::{BTreeMap, VecDeque},
     sync::Arc,
+    vec,
     vec::Vec,
 };
 
@@ -92,7 +93,11 @@ impl Names {
         self.table.find(hash, |number| self.list[number as usize] == *name)
     }
 
-    fn intern(&mut self, name: &Name) -> u32 {
+    /// A text's number, a new one if needed. `guess` may be it.
+    fn intern(&mut self, name: &Name, guess: u32) -> u32 {
+        if self.list.get(guess as usize) == Some(name) {
+            return guess;
+        }
         self.find(name).unwrap_or_else(|| {
             self.list.push(name.clone());
             let number = self.list.len() as u32 - 1;
@@ -160,7 +165,9 @@ impl Recent {
 
     pub(crate) fn push_event(&mut self, new: NewEntry<'_>) {
         let NewEntry { at, position, sequence, entity, chain, id, correlation, causation, time, .. } = new;
-        let (scope, kind) = (self.scopes.intern(new.scope), self.kinds.intern(new.kind));
+        // Most events have the names of the one before.
+        let (scope, kind) = self.entries.back().map_or((0, 0), |last| (last.scope, last.kind));
+        let (scope, kind) = (self.scopes.intern(new.scope, scope), self.kinds.intern(new.kind, kind));
         self.ids.insert(table::hash_id(id.0), self.entries.len() as u32);
         let event = true;
         self.entries.push_back(Entry {
@@ -302,9 +309,13 @@ impl Recent {
         let (positions, before) = self.upto(first);
         let mut index = SegmentIndex { segment, first, end, positions, before, ..SegmentIndex::default() };
         (_, index.after) = self.upto(end);
-        let (mut entities, mut scopes, mut kinds) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        // Numbers here to numbers there.
+        let (mut entities, mut last) = (BTreeMap::new(), None);
+        let mut scopes = vec![None; self.scopes.list.len()];
+        let mut kinds = vec![None; self.kinds.list.len()];
         let skip = usize::try_from(first.saturating_sub(self.first)).unwrap_or(usize::MAX);
         let take = usize::try_from(end.saturating_sub(first)).unwrap_or(usize::MAX);
+        index.rows.reserve(take.min(self.entries.len().saturating_sub(skip)));
         for (record, entry) in self.entries.iter().skip(skip).take(take).enumerate() {
             let record = record as u32;
             if !entry.event {
@@ -313,7 +324,12 @@ impl Recent {
                 }
                 continue;
             }
-            let entity = *entities.entry(entry.entity).or_insert(index.entities.len() as u32);
+            // Most events have the entity of the one before.
+            let entity = match last {
+                Some((number, entity)) if number == entry.entity => entity,
+                _ => *entities.entry(entry.entity).or_insert(index.entities.len() as u32),
+            };
+            last = Some((entry.entity, entity));
             if let Some(known) = index.entities.get_mut(entity as usize) {
                 (known.next, known.count) = (entry.sequence + 1, known.count + 1);
                 (known.position, known.chain) = (entry.position, entry.chain);
@@ -322,9 +338,9 @@ impl Recent {
                 let (next, position, chain) = (entry.sequence + 1, entry.position, entry.chain);
                 index.entities.push(FooterEntity { name, next, count: 1, position, chain });
             }
-            let local = |map: &mut BTreeMap<u32, u32>, list: &mut Vec<Name>, names: &Names, number: u32| {
-                *map.entry(number).or_insert_with(|| {
-                    list.extend(names.list.get(number as usize).cloned());
+            let local = |map: &mut [Option<u32>], list: &mut Vec<Name>, names: &Names, number: u32| {
+                *map[number as usize].get_or_insert_with(|| {
+                    list.push(names.list[number as usize].clone());
                     list.len() as u32 - 1
                 })
             };
@@ -372,8 +388,8 @@ impl Recent {
                 self.ids.insert(table::hash_id(entry.id.0), number);
                 let name = |names: &Names, number: u32| names.list.get(number as usize).cloned();
                 let (scope, kind) = (name(&old.scopes, entry.scope), name(&old.kinds, entry.kind));
-                entry.scope = scope.map_or(0, |scope| self.scopes.intern(&scope));
-                entry.kind = kind.map_or(0, |kind| self.kinds.intern(&kind));
+                entry.scope = scope.map_or(0, |scope| self.scopes.intern(&scope, 0));
+                entry.kind = kind.map_or(0, |kind| self.kinds.intern(&kind, 0));
             }
         }
         self.entries = entries;
