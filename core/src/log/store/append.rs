@@ -76,13 +76,10 @@ impl Append {
         limit("the payload in bytes", payloads().max().unwrap_or(0), config.payload_bytes.into())?;
         let payload_bytes = payloads().sum();
         limit("the payload of a request in bytes", payload_bytes, config.request_bytes.into())?;
-        let mut ids: Vec<_> = parts.iter().flat_map(|part| &part.events).map(|event| event.id).collect();
-        ids.sort_unstable();
-        if ids.windows(2).any(|pair| pair[0] == pair[1]) {
+        if events > 1 && repeats(parts.iter().flat_map(|part| &part.events).map(|event| event.id)) {
             return Err(Refusal::Invalid("an event id stands twice in one append"));
         }
-        let entities: BTreeSet<_> = parts.iter().map(|part| &part.entity).collect();
-        if entities.len() < parts.len() {
+        if parts.len() > 1 && repeats(parts.iter().map(|part| &part.entity)) {
             return Err(Refusal::Invalid("an entity stands twice in one append"));
         }
         let request = parts.iter().any(|part| part.key.is_some()).then(|| digest(&parts));
@@ -247,6 +244,13 @@ impl Append {
         writer.end();
         Carried { records: writer.finish(), parts, expired }
     }
+}
+
+/// Whether something stands there twice.
+fn repeats<T: Ord>(items: impl Iterator<Item = T>) -> bool {
+    let mut items: Vec<T> = items.collect();
+    items.sort_unstable();
+    items.windows(2).any(|pair| pair[0] == pair[1])
 }
 
 /// What was done for an append.

@@ -139,6 +139,9 @@ impl EventStore {
 
     /// Answers the calls whose frontier has passed their position.
     pub(super) fn passed(&mut self, out: &mut Out) {
+        if self.awaits.is_empty() {
+            return;
+        }
         for which in [Frontier::Accepted, Frontier::Written, Frontier::Durable, Frontier::Visible] {
             let reached = self.frontier(which);
             while let Some(first) = self.awaits.range((which, 0, CallId::default())..).next().copied() {

@@ -168,6 +168,9 @@ pub struct EventStore {
     /// What the layer below has said and is not dealt with; empty between steps.
     #[cfg_attr(feature = "serde", serde(skip))]
     said: VecDeque<segments::Action>,
+    /// Kept for its room; empty whenever [`EventStore::tell`] is not at work.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    answer: Vec<segments::Action>,
 }
 
 /// The life of an incarnation.
@@ -246,6 +249,7 @@ impl EventStore {
             next_token: 0,
             armed: None,
             said: VecDeque::new(),
+            answer: Vec::new(),
         })
     }
 
@@ -294,9 +298,8 @@ impl EventStore {
 
     /// Gives the layer below an input; what it wants of the world is passed on at once, the rest is dealt with later.
     fn tell(&mut self, clock: Clock, input: segments::Input, out: &mut Out) {
-        let mut said = Vec::new();
-        self.segments.step(clock, input, &mut said);
-        for action in said {
+        self.segments.step(clock, input, &mut self.answer);
+        for action in self.answer.drain(..) {
             match action {
                 segments::Action::Disk(id, op) => out.push(Action::Disk(id, op)),
                 segments::Action::Arm(timer, window) => out.push(Action::Arm(Timer::Segments(timer), window)),
