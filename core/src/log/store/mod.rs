@@ -158,7 +158,10 @@ pub struct EventStore {
     parked: BTreeSet<u64>,
     /// Reads that wait for a free place among the fetches.
     starved: BTreeSet<u64>,
+    /// What was asked of the layer below for reads.
     fetches: BTreeMap<u64, Fetch>,
+    /// The segments whose footers were asked for, to be compared by an audit.
+    comparing: BTreeMap<u64, u64>,
     subscriptions: Subscriptions,
     audit: Option<Box<Audit>>,
     closers: Vec<CallId>,
@@ -195,7 +198,7 @@ struct Held {
     basis: Basis,
 }
 
-/// What was asked of the layer below.
+/// What a read waits for.
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 enum Fetch {
@@ -207,10 +210,6 @@ enum Fetch {
     },
     Footer {
         read: u64,
-        segment: u64,
-    },
-    /// A footer to be compared by an audit.
-    Audit {
         segment: u64,
     },
 }
@@ -243,6 +242,7 @@ impl EventStore {
             parked: BTreeSet::new(),
             starved: BTreeSet::new(),
             fetches: BTreeMap::new(),
+            comparing: BTreeMap::new(),
             subscriptions: Subscriptions::default(),
             audit: None,
             closers: Vec::new(),

@@ -263,6 +263,7 @@ impl EventStore {
         self.parked.clear();
         self.starved.clear();
         self.fetches.clear();
+        self.comparing.clear();
         for call in core::mem::take(&mut self.closers) {
             let refused = result.err().map(|cause| Response::Refused(Refusal::Unknown { cause }));
             out.push(Action::Reply(call, refused.unwrap_or(Response::Done)));

@@ -3,7 +3,7 @@
 //! bounded queue; an answer leaves only when everything that it rests on is proven as promised.
 
 use super::{
-    EventStore, Fetch, Held, Out, Stage,
+    EventStore, Held, Out, Stage,
     append::{Append, Found, Verdict, receipts},
     mark,
     read::{Owner, Reading},
@@ -372,8 +372,7 @@ impl EventStore {
 
     /// How many more questions to the disk may be asked.
     pub(super) fn free_fetches(&self) -> usize {
-        let audits = self.fetches.values().filter(|fetch| matches!(fetch, Fetch::Audit { .. })).count();
-        (self.config.fetches as usize).saturating_sub(self.fetches.len() - audits)
+        (self.config.fetches as usize).saturating_sub(self.fetches.len())
     }
 }
 

@@ -28,11 +28,15 @@ impl EventStore {
 
     /// Lets a read go on.
     pub(super) fn run_read(&mut self, clock: Clock, number: u64, out: &mut Out) {
-        let Some(mut read) = self.reads.remove(&number) else { return };
         let fetches = self.free_fetches();
         let bounds = Bounds { visible: self.frontiers.visible, fetches, causes: self.config.causes };
+        let Some(read) = self.reads.get_mut(&number) else { return };
         match read.advance(&mut self.history, bounds) {
-            Need::Done(response) => return self.finish(read.owner, response, out),
+            Need::Done(response) => {
+                let owner = read.owner;
+                self.reads.remove(&number);
+                self.finish(owner, response, out);
+            }
             Need::Wait => {
                 mark(out, "read waited for an event");
                 self.parked.insert(number);
@@ -53,7 +57,6 @@ impl EventStore {
                 self.tell(clock, segments::Input::FetchFooter { token, segment }, out);
             }
         }
-        self.reads.insert(number, read);
     }
 
     pub(super) fn finish(&mut self, owner: Owner, response: Response, out: &mut Out) {
@@ -110,30 +113,28 @@ impl EventStore {
         result: Result<Option<Bytes>, FetchError>,
         out: &mut Out,
     ) {
-        match self.fetches.remove(&token) {
-            Some(Fetch::Footer { read: number, segment }) => {
-                let decoded = match result {
-                    Ok(Some(body)) => Ok(self.check_footer(segment, &body)),
-                    Ok(None) | Err(FetchError::Damaged(_)) => Ok(None),
-                    Err(error) => Err(refusal(error)),
-                };
-                match decoded {
-                    Err(refusal) => self.fail(number, refusal, out),
-                    Ok(Some(index)) => {
-                        mark(out, "read from a sealed segment");
-                        self.history.index.keep(index, self.config.cache_bytes);
-                        if let Some(read) = self.reads.get_mut(&number) {
-                            read.footer_ready();
-                        }
-                        self.run_read(clock, number, out);
-                    }
-                    Ok(None) => self.rebuild_footer(clock, segment, out),
-                }
-                self.feed_starved(clock, out);
-            }
-            Some(Fetch::Audit { segment }) => self.audit_footer(clock, segment, result, out),
-            Some(Fetch::Record { .. }) | None => {}
+        if let Some(segment) = self.comparing.remove(&token) {
+            return self.audit_footer(clock, segment, result, out);
         }
+        let Some(Fetch::Footer { read: number, segment }) = self.fetches.remove(&token) else { return };
+        let decoded = match result {
+            Ok(Some(body)) => Ok(self.check_footer(segment, &body)),
+            Ok(None) | Err(FetchError::Damaged(_)) => Ok(None),
+            Err(error) => Err(refusal(error)),
+        };
+        match decoded {
+            Err(refusal) => self.fail(number, refusal, out),
+            Ok(Some(index)) => {
+                mark(out, "read from a sealed segment");
+                self.history.index.keep(index, self.config.cache_bytes);
+                if let Some(read) = self.reads.get_mut(&number) {
+                    read.footer_ready();
+                }
+                self.run_read(clock, number, out);
+            }
+            Ok(None) => self.rebuild_footer(clock, segment, out),
+        }
+        self.feed_starved(clock, out);
     }
 
     /// The footer, if it is that of the segment that is known.

@@ -7,7 +7,7 @@
 //! entities with those in memory. Memory: a second table of entities and keys while it runs.
 
 use super::{
-    EventStore, Fetch, Out,
+    EventStore, Out,
     history::History,
     index::{Recent, SegmentIndex},
     reads::refusal,
@@ -159,7 +159,7 @@ impl EventStore {
         if sealed.pinned.is_none() {
             audit.comparing.insert(segment, index);
             let token = self.token();
-            self.fetches.insert(token, Fetch::Audit { segment });
+            self.comparing.insert(token, segment);
             self.tell(clock, segments::Input::FetchFooter { token, segment }, out);
         }
         None

@@ -212,21 +212,20 @@ impl<'a> GroupWriter<'a> {
     pub(in super::super) fn finish(self, header: GroupHeader, sector: u32, tail: usize) -> u32 {
         let at = self.origin + self.start as u64;
         let len = (self.out.len() - self.start - GROUP_LEN) as u32;
-        let mut head = Vec::with_capacity(GROUP_LEN);
-        head.extend_from_slice(&MAGIC);
-        head.extend_from_slice(&[header.kind as u8, 0, 0, 0]);
-        head.extend_from_slice(&header.tag.to_le_bytes());
-        head.extend_from_slice(&len.to_le_bytes());
-        for field in [header.number, header.durable, header.first] {
-            head.extend_from_slice(&field.to_le_bytes());
-        }
-        head.extend_from_slice(&self.count.to_le_bytes());
-        head.extend_from_slice(&self.frames.finalize().to_le_bytes());
+        let head = &mut self.out[self.start..self.start + GROUP_LEN];
+        head[..4].copy_from_slice(&MAGIC);
+        head[4] = header.kind as u8;
+        head[8..12].copy_from_slice(&header.tag.to_le_bytes());
+        head[12..16].copy_from_slice(&len.to_le_bytes());
+        head[16..24].copy_from_slice(&header.number.to_le_bytes());
+        head[24..32].copy_from_slice(&header.durable.to_le_bytes());
+        head[32..40].copy_from_slice(&header.first.to_le_bytes());
+        head[40..44].copy_from_slice(&self.count.to_le_bytes());
+        head[44..48].copy_from_slice(&self.frames.finalize().to_le_bytes());
         let mut hasher = salted(&[self.segment, at]);
-        hasher.update(&head);
+        hasher.update(&head[..GROUP_LEN - 4]);
         let crc = hasher.finalize();
-        head.extend_from_slice(&crc.to_le_bytes());
-        self.out[self.start..self.start + GROUP_LEN].copy_from_slice(&head);
+        head[GROUP_LEN - 4..].copy_from_slice(&crc.to_le_bytes());
         let end = align(self.origin + self.out.len() as u64 + tail as u64, sector);
         self.out.resize((end - self.origin) as usize, 0);
         crc
