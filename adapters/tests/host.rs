@@ -191,7 +191,8 @@ fn a_stop_answers_everybody() {
         let waiting = scope.spawn(|| host.ask(Ask::Ignore));
         std::thread::sleep(millis(20));
         host.stop();
-        assert_eq!(waiting.join().unwrap(), Err(Lost::Stopped));
+        // It may have come too late to be taken in.
+        assert!(matches!(waiting.join().unwrap(), Err(Lost::Stopped | Lost::Closed)));
     });
     assert_eq!(open.wait(), Err(Lost::Stopped));
     assert_eq!(host.ask(Ask::Count), Err(Lost::Closed));
