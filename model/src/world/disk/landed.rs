@@ -108,7 +108,9 @@ impl FromStr for Landed {
         }
         let mut landings = Vec::new();
         for part in outside_quotes(list, ',') {
-            let entry = part.trim();
+            // Labels have no characters that cannot be seen, and none that were read come back from their text.
+            let entry: String = part.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+            let entry = entry.trim();
             if entry.is_empty() {
                 return Err(wants("an operation", &text[part.as_ptr() as usize - text.as_ptr() as usize..]));
             }

@@ -60,6 +60,9 @@ fn errors_name_the_place() {
     );
     assert_eq!(error("short"), "expected a number at column 6");
     assert_eq!("landing write a 0+1,".parse::<Landed>().unwrap_err().column, 21);
+    let unseen: Landed = "landing sync a,\u{17}sync\u{1}b\u{7f}".parse().unwrap();
+    assert_eq!(unseen.to_string(), "landing sync a, sync b");
+    assert!("landing sync a, \u{17}".parse::<Landed>().is_err());
     assert_eq!("rot a bite 3".parse::<Damage>().unwrap_err().column, 7);
 }
 
