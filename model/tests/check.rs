@@ -1,36 +1,27 @@
 //! The explorer on the toy's scopes: verdicts, pinned counts, threads, reductions, limits, scenario text.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod support;
+
 use onceward_model::{
     check::{CheckReport, Limits, Verdict, explore, run_named},
-    scenario::{Expect, Mode, parse, print, replay_exact},
-    system::{NamedScope, System},
+    system::System,
     toy::{Toy, ToySystem},
-    world::{Nobody, Reductions, Resource, World},
+    world::{Reductions, Resource},
 };
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
-
-fn scope(name: &str) -> NamedScope<Toy> {
-    ToySystem::scopes().into_iter().find(|scope| scope.name == name).unwrap()
-}
+use std::{collections::BTreeMap, time::Duration};
+use support::named;
 
 #[test]
 fn every_scope_is_exhausted_with_the_pinned_counts_and_together_they_reach_every_mark() {
-    let mut missing = ToySystem::marks().to_vec();
-    for named in ToySystem::scopes() {
-        assert_eq!(ToySystem::build(&named.header).as_deref(), Ok(&*named.protocol), "{}", named.name);
-        let report = run_named::<ToySystem>(&named, &Limits { threads: 2, ..Limits::default() });
-        println!("{report}");
-        assert!(named.pinned.is_some() && report.holds(), "{report}");
-        missing.retain(|mark| !report.reached.contains_key(mark));
-        #[cfg(feature = "stateright")]
-        {
-            use onceward_model::check::stateright::{Counts, count};
-            let second = count(&named.protocol, &named.scope);
-            assert_eq!(second, Counts { unique: report.unique, generated: report.generated, broken: false });
-        }
-    }
+    let missing = support::pinned::<ToySystem>(u64::MAX, ToySystem::marks().to_vec());
     assert_eq!(missing, Vec::<&str>::new(), "no scope reaches these marks");
+}
+
+#[cfg(feature = "stateright")]
+#[test]
+fn stateright_counts_alike() {
+    support::stateright_counts_alike::<ToySystem>(u64::MAX);
 }
 
 /// What must not depend on how a scope is explored.
@@ -44,7 +35,7 @@ fn gist(report: &CheckReport<Toy>) -> (bool, u64, u64, u32, BTreeMap<&'static st
 fn threads_change_nothing() {
     // One thread goes depth first, several go level by level.
     for (name, recovery) in [("retries", false), ("retries", true), ("crashes", false)] {
-        let named = scope(name);
+        let named = named::<ToySystem>(name);
         let [one, two, three] = [1, 2, 3].map(|threads| {
             run_named::<ToySystem>(&named, &Limits { threads, recovery, ..Limits::default() })
         });
@@ -59,7 +50,7 @@ fn threads_change_nothing() {
 fn reductions_change_no_verdict_and_no_witness_length() {
     let mut helped = [false; 4];
     for name in ["retries", "crashes"] {
-        let mut named = scope(name);
+        let mut named = named::<ToySystem>(name);
         // Witnesses of a budget that runs out may differ in what they spend, so leave one kind of fault.
         if name == "crashes" {
             named.scope.budget = named.scope.budget.with(Resource::Kill, 0).with(Resource::DiskFault, 0);
@@ -83,7 +74,7 @@ fn reductions_change_no_verdict_and_no_witness_length() {
 /// Without re-basing, time must be bounded; what happens within the bound must be the same.
 #[test]
 fn rebasing_changes_no_verdict_and_no_witness_length() {
-    let mut named = scope("drift");
+    let mut named = named::<ToySystem>("drift");
     named.scope.budget = named.scope.budget.with(Resource::Tick, 3).with(Resource::Clock, 0);
     let [with, without] = [true, false].map(|rebase| {
         named.scope.reductions.rebase = rebase;
@@ -96,7 +87,7 @@ fn rebasing_changes_no_verdict_and_no_witness_length() {
 
 #[test]
 fn a_bounded_run_is_never_a_proof() {
-    let named = scope("retries");
+    let named = named::<ToySystem>("retries");
     let limits = [
         Limits { states: 100, ..Limits::default() },
         Limits { depth: 5, ..Limits::default() },
@@ -110,7 +101,7 @@ fn a_bounded_run_is_never_a_proof() {
         assert!(report.to_string().contains("not a proof"));
     }
     // Steps with more actions than the places where one may be cut short cannot be enumerated; the toy has none.
-    let mut named = scope("retries");
+    let mut named = named::<ToySystem>("retries");
     named.scope.budget = named.scope.budget.with(Resource::KillWithin, 1).with(Resource::Fire, 0);
     assert!(explore(&named.protocol, &named.scope, &Limits::default()).holds());
     named.scope.image_cap = 0;
@@ -122,7 +113,10 @@ fn a_bounded_run_is_never_a_proof() {
 /// Retries are limited in this scope, since every one adds a message: where they are used up, there is no verdict.
 #[test]
 fn the_toy_settles_again_wherever_the_bounds_leave_it_a_retry() {
-    let report = run_named::<ToySystem>(&scope("retries"), &Limits { recovery: true, ..Limits::default() });
+    let report = run_named::<ToySystem>(
+        &named::<ToySystem>("retries"),
+        &Limits { recovery: true, ..Limits::default() },
+    );
     assert!(report.holds(), "{report}");
     let recovery = report.recovery.unwrap();
     assert_eq!(recovery.decided + recovery.undecided, report.unique);
@@ -131,18 +125,5 @@ fn the_toy_settles_again_wherever_the_bounds_leave_it_a_retry() {
 
 #[test]
 fn a_witness_replays_from_its_text() {
-    for name in ["retries", "drift"] {
-        let named = scope(name);
-        let report = run_named::<ToySystem>(&named, &Limits::default());
-        for (mark, path) in &report.reached {
-            let written = path.scenario(&named.header, *mark, Expect::Reaches((*mark).into()));
-            let text = print(&*named.protocol, &written);
-            let read = parse::<ToySystem>(&text).unwrap_or_else(|e| panic!("{e}\n{text}"));
-            assert_eq!(read, written);
-            let mut world = World::new(Arc::clone(&named.protocol), named.scope.memory);
-            let replayed = replay_exact(&mut world, &read.entries, Mode::Replay, &mut Nobody)
-                .unwrap_or_else(|e| panic!("{e}\n{text}"));
-            assert_eq!(replayed.violation, None);
-        }
-    }
+    support::witnesses_replay::<ToySystem>();
 }

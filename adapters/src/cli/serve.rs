@@ -21,7 +21,8 @@ in, what was taken in is answered, sessions end, everything is durable. A second
 would; a broker that is killed loses nothing that it has acknowledged.
 
 Messages are durable in one log, and are moved from there to files of each partition in the background; the log is then \
-cut. --flush-interval, --max-segment-size and --checkpoint-size say how: see their help.
+cut. --flush-interval, --max-segment-size and --checkpoint-size say how: see their help. When the disk is full, writers are \
+refused and readers served, until there is room again; --reserve lets the broker make some.
 
 A list of who may do what is a JSON file: {\"tokens\": [{\"name\": \"ingest\", \"token\": \"...\", \"write\": \
 [\"/local/events\"]}], \"users\": [{\"name\": \"anna\", \"password\": \"...\", \"read\": [\"/local/*\"]}]}. What may be done is \
@@ -73,6 +74,10 @@ pub(super) struct Serve {
     /// The log is cut after so many bytes; a start reads about twice as many
     #[arg(long, value_name = "BYTES", default_value_t = 64 << 20, value_parser = clap::value_parser!(u64).range(1..))]
     checkpoint_size: u64,
+    /// So many bytes of the disk are held back for when it is full: for what was accepted by then, and for what makes room
+    /// (retention, and calls that drop topics or alter them). As long as they cannot be held back, writers are refused
+    #[arg(long, value_name = "BYTES", default_value_t = 144 << 20)]
+    reserve: u64,
 }
 
 fn advertised(text: &str) -> Result<(String, u16), String> {
@@ -100,6 +105,7 @@ impl Serve {
         pool.undrained_bytes = pool.undrained_bytes.max(self.max_segment_size);
         pool.backlog_bytes = pool.backlog_bytes.max(pool.undrained_bytes);
         defaults.config.checkpoint_bytes = self.checkpoint_size;
+        defaults.config.segments.reserve_bytes = self.reserve;
         let options = Options {
             listen: self.listen,
             advertise: self.advertise,

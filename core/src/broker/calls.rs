@@ -40,7 +40,7 @@ impl Broker {
                 (None, Request::List { prefix }) => {
                     Response::Topics(self.catalogue.paths(&prefix).cloned().collect())
                 }
-                (None, change) => match self.admits_change() {
+                (None, change) => match self.admits_change(&change) {
                     Ok(()) => {
                         self.calls.waiting.push_back((call, change));
                         self.change(clock, out);
@@ -173,11 +173,16 @@ impl Broker {
     }
 
     /// Whether one more change may wait for the log.
-    fn admits_change(&self) -> Result<(), Refusal> {
+    fn admits_change(&self, change: &Request) -> Result<(), Refusal> {
         if self.calls.waiting.len() >= self.config.waiting_calls as usize {
             return Err(Refusal::Overloaded);
         }
-        match self.segments.admits(1, 0) {
+        // These make room, or can.
+        let admitted = match change {
+            Request::Alter { .. } | Request::Drop { .. } => self.segments.admits_urgent(1, 0),
+            _ => self.segments.admits(1, 0),
+        };
+        match admitted {
             Ok(()) | Err(Refused::Overloaded) => Ok(()),
             Err(Refused::Full) => Err(Refusal::Full),
             Err(Refused::NotReady) => Err(Refusal::Recovering),
@@ -245,7 +250,12 @@ impl Broker {
         for (call, _) in core::mem::take(&mut self.calls.waiting) {
             out.push(Action::Reply(call, Response::Refused(Refusal::Closing)));
         }
-        for owed in core::mem::take(&mut self.owed) {
+        // What was drained is still to be said.
+        let (drained, given_up): (VecDeque<_>, VecDeque<_>) = core::mem::take(&mut self.urgent)
+            .into_iter()
+            .partition(|owed| matches!(owed.then, Then::Drained(_)));
+        self.urgent = drained;
+        for owed in given_up.into_iter().chain(core::mem::take(&mut self.owed)) {
             if let Then::Answer(call) = owed.then {
                 out.push(Action::Reply(call, Response::Refused(Refusal::Closing)));
             }

@@ -95,25 +95,27 @@ impl Checkpoints {
 impl Broker {
     /// Writes what is to be written of a checkpoint. Says whether other records may follow now.
     pub(super) fn checkpoint(&mut self, clock: Clock, out: &mut Out) -> bool {
-        let due = self.config.checkpoint_bytes.max(4 * self.checkpoints.size);
-        if self.checkpoints.writing.is_none() && self.checkpoints.since >= due {
-            // A disk that takes nothing will take no checkpoint either.
-            if self.segments.admits(1, PART_BYTES as u64).is_err() {
+        if self.checkpoints.writing.is_none() && self.checkpoint_due() {
+            // A disk that takes nothing will take no checkpoint either, and one that is full none that is too long.
+            let least = if self.full { self.checkpoints.size } else { 0 };
+            if self.segments.admits_urgent(1, least.max(PART_BYTES as u64)).is_err() {
                 return true;
             }
             if self.journal.settled() < self.journal.end() {
                 return false;
             }
-            self.tell(clock, segments::Input::Roll, out);
             let parts = restate(&self.catalogue, &self.producers);
             let parts: VecDeque<Bytes> = parts.map(|part| Record::Part(part).encode()).collect();
-            let size = parts.iter().map(|part| part.len() as u64).sum();
-            let checkpoints = &mut self.checkpoints;
-            (checkpoints.since, checkpoints.size, checkpoints.parts) = (0, size, parts);
-            checkpoints.writing = Some(self.journal.end());
+            self.checkpoints.size = parts.iter().map(|part| part.len() as u64).sum();
+            if self.full && self.segments.admits_urgent(parts.len(), self.checkpoints.size).is_err() {
+                return true;
+            }
+            self.tell(clock, segments::Input::Roll, out);
+            (self.checkpoints.since, self.checkpoints.parts) = (0, parts);
+            self.checkpoints.writing = Some(self.journal.end());
         }
         while let Some(part) = self.checkpoints.parts.front() {
-            match self.segments.admits(1, part.len() as u64) {
+            match self.segments.admits_urgent(1, part.len() as u64) {
                 Ok(()) => {}
                 Err(segments::Refused::Overloaded) => return false,
                 Err(_) => {
@@ -126,9 +128,16 @@ impl Broker {
             let Some(bytes) = self.checkpoints.parts.pop_front() else { break };
             let last = self.checkpoints.parts.is_empty();
             let effect = Effect::Other(Record::Part(if last { Part::End } else { Part::Begin }));
-            self.append(clock, bytes, effect, Then::Nothing, out);
+            self.append(clock, (bytes, true), effect, Then::Nothing, out);
         }
         true
+    }
+
+    /// Whether the log is to be cut: when it has grown long, or when the disk is full and nothing else makes room.
+    fn checkpoint_due(&self) -> bool {
+        let Checkpoints { since, size, .. } = self.checkpoints;
+        let rest = self.urgent.is_empty() && self.trimming.is_empty() && self.dropping.is_empty();
+        since >= self.config.checkpoint_bytes.max(4 * size) || self.full && rest && since > 4 * size
     }
 
     /// The end of a checkpoint is durable.

@@ -58,7 +58,8 @@ impl Config {
         let mut segments = segments::Config::new(folder, store_id);
         segments.queue_bytes = 128 * MIB;
         segments.group_bytes = 4 << 20;
-        segments.reserve_bytes = 0;
+        // So that a full disk takes what was accepted, and what makes room.
+        segments.reserve_bytes = segments.queue_bytes + 16 * MIB;
         segments.releases = true;
         Config {
             segments,

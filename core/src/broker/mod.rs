@@ -126,6 +126,7 @@ const OWN_MARKS: &[&str] = &[
     "commit position moved by a call",
     "messages given up",
     "messages read from the disk",
+    "room made on a full disk",
 ];
 
 /// What the broker pushes.
@@ -143,6 +144,8 @@ pub struct Broker {
     producers: Producers,
     /// Records that the log has and has not proven.
     journal: Journal,
+    /// Records that make room, and wait for some in the log; before any others.
+    urgent: VecDeque<Owed>,
     /// Records that wait for room in the log; before any messages.
     owed: VecDeque<Owed>,
     tail: Tail,
@@ -205,6 +208,7 @@ impl Broker {
             catalogue: Catalogue::default(),
             producers: Producers::default(),
             journal: Journal::default(),
+            urgent: VecDeque::new(),
             owed: VecDeque::new(),
             tail: Tail::default(),
             pool: Pool::default(),
@@ -254,7 +258,8 @@ impl Broker {
 
     /// A record for the log, as soon as there is room.
     fn owe(&mut self, record: Record, then: Then) {
-        self.owed.push_back(Owed { bytes: record.encode(), effect: Effect::of(record), then });
+        let owed = if record.makes_room() { &mut self.urgent } else { &mut self.owed };
+        owed.push_back(Owed { bytes: record.encode(), effect: Effect::of(record), then });
     }
 
     /// Appends what waits, as far as there is room: first what sessions and callers wait for, then messages.
@@ -263,13 +268,22 @@ impl Broker {
         if !(ready || self.draining) || ready && !self.checkpoint(clock, out) {
             return;
         }
-        while let Some(owed) = self.owed.front() {
-            if let Err(refused) = self.segments.admits(1, owed.bytes.len() as u64) {
+        while let Some((Owed { bytes, .. }, urgent)) = self.next_owed() {
+            let bytes = bytes.len() as u64;
+            let admitted = match urgent {
+                true => self.segments.admits_urgent(1, bytes),
+                false => self.segments.admits(1, bytes),
+            };
+            if let Err(refused) = admitted {
                 self.pool.ending &= refused == segments::Refused::Overloaded;
                 return;
             }
-            let Some(Owed { bytes, effect, then }) = self.owed.pop_front() else { return };
-            self.append(clock, bytes, effect, then, out);
+            let next = if urgent { self.urgent.pop_front() } else { self.owed.pop_front() };
+            let Some(Owed { bytes, effect, then }) = next else { return };
+            if urgent && self.full {
+                mark(out, "room made on a full disk");
+            }
+            self.append(clock, (bytes, urgent), effect, then, out);
         }
         if ready {
             self.pump_writers(clock, out);
@@ -278,11 +292,24 @@ impl Broker {
         self.acknowledge(self.journal.settled(), out);
     }
 
-    /// Appends a record that the log admits.
-    fn append(&mut self, clock: Clock, bytes: Bytes, effect: Effect, then: Then, out: &mut Out) {
+    /// The record that is appended next, and whether it is urgent.
+    fn next_owed(&self) -> Option<(&Owed, bool)> {
+        let urgent = self.urgent.front().map(|owed| (owed, true));
+        urgent.or_else(|| self.owed.front().map(|owed| (owed, false)))
+    }
+
+    /// Appends a record that the log admits, as an urgent one or not.
+    fn append(
+        &mut self,
+        clock: Clock,
+        (bytes, urgent): (Bytes, bool),
+        effect: Effect,
+        then: Then,
+        out: &mut Out,
+    ) {
         self.journal.push(Location::default(), effect, then);
         self.checkpoints.appended(bytes.len());
-        self.tell(clock, segments::Input::Append { records: alloc::vec![bytes] }, out);
+        self.tell(clock, segments::Input::Append { records: alloc::vec![bytes], urgent }, out);
     }
 
     /// Gives the log an input; what it wants of the world is passed on at once, the rest is dealt with later.

@@ -74,6 +74,9 @@ impl Broker {
             Said::Full => {
                 self.full = true;
                 self.pool.ending = false;
+                if self.stage == Stage::Ready {
+                    self.retain(out);
+                }
             }
             Said::Space => self.full = false,
             Said::Fetched { token, result } if token >= TOKENS => {
@@ -245,8 +248,13 @@ impl Broker {
                 self.undrained(written.partition, entry.at.len.into(), out);
             }
             Effect::Other(Record::Part(Part::End)) => self.checkpoint_complete(clock, out),
-            Effect::Other(Record::Alter { topic, .. } | Record::Drop { topic }) => {
+            Effect::Other(record @ (Record::Alter { topic, .. } | Record::Drop { topic })) => {
                 self.ask_readers(clock, |readers, ask, wishes| readers.topic_changed(ask, *topic, wishes));
+                match record {
+                    Record::Drop { .. } if self.full => self.cut_log(clock, out),
+                    Record::Alter { .. } if self.full => self.retain(out),
+                    _ => {}
+                }
             }
             Effect::Other(Record::Commit { partition, consumer, .. }) => {
                 let moved = matches!(entry.then, Then::Answer(_) | Then::Told(_));
@@ -261,6 +269,9 @@ impl Broker {
             Effect::Other(Record::Trim { partition, .. }) => {
                 mark(out, "messages given up");
                 self.shown.push(*partition);
+                if self.full {
+                    self.cut_log(clock, out);
+                }
             }
             Effect::Other(
                 Record::Create { .. }

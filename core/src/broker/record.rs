@@ -76,6 +76,14 @@ mod parts;
 pub(super) use parts::{Known, Part};
 
 impl Record {
+    /// Whether it is what a full disk takes first: it gives something up, or lets the log be cut.
+    pub(super) fn makes_room(&self) -> bool {
+        matches!(
+            self,
+            Record::Alter { .. } | Record::Drop { .. } | Record::Trim { .. } | Record::Drained { .. }
+        )
+    }
+
     /// The bytes.
     pub(super) fn encode(&self) -> Bytes {
         let mut bytes = ByteBuf::with_capacity(128);

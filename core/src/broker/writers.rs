@@ -365,7 +365,8 @@ impl Broker {
             let batch = Arc::new(batch);
             self.remember(partition, batch.clone());
             let effect = Effect::Messages(Written::of(partition, &batch));
-            self.append(clock, record::messages(partition, &batch), effect, Then::Nothing, out);
+            let bytes = record::messages(partition, &batch);
+            self.append(clock, (bytes, false), effect, Then::Nothing, out);
             if let Some(partition) = self.catalogue.partition_mut(partition) {
                 partition.next = offset + count;
             }
@@ -418,7 +419,10 @@ impl Effect {
     /// The numbers that a record in the log stands for are taken, as far as this can be known from the log.
     pub(super) fn known(&self, broker: &mut Broker, sequence: u64) {
         match self {
-            Effect::Other(Record::Session { partition, epoch, producer }) => {
+            // Its topic may have been dropped while it waited for room.
+            Effect::Other(Record::Session { partition, epoch, producer })
+                if broker.catalogue.topic(partition.topic).is_some() =>
+            {
                 broker.producers.session(partition.topic, producer, partition.number, *epoch, sequence);
             }
             Effect::Messages(written) if !written.producer.is_empty() => {

@@ -267,7 +267,7 @@ impl Broker {
             return;
         }
         self.sweep(out);
-        if self.pool.waiting || self.pool.due.is_empty() {
+        if self.pool.waiting || self.pool.due.is_empty() || !self.room_to_drain() {
             return;
         }
         match self.pool.home {
@@ -280,6 +280,13 @@ impl Broker {
         {
             self.begin_flush(clock, partition, out);
         }
+    }
+
+    /// Whether there is room for everything that is in the log alone. On a full disk the little that the reserve has left
+    /// is for what makes more of it, which draining does in the end, if it comes that far.
+    fn room_to_drain(&self) -> bool {
+        let reserve = self.config.segments.reserve_bytes > 0;
+        !(self.full && reserve) || self.segments.admits_urgent(1, self.pool.total.saturating_mul(2)).is_ok()
     }
 
     /// The next partition that is due and not being flushed.

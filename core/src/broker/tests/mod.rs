@@ -3,5 +3,6 @@
 mod calls;
 mod crashes;
 mod draining;
+mod full;
 mod rig;
 mod writing;

@@ -29,6 +29,8 @@ pub(super) struct Rig {
     pub(super) fail_syncs: u32,
     /// Writes find no space.
     pub(super) full: bool,
+    /// The disk holds so many bytes of files.
+    pub(super) capacity: usize,
     /// These operations fail.
     pub(super) fail: fn(&DiskOp) -> bool,
     /// These are not answered.
@@ -47,6 +49,7 @@ pub(super) fn config() -> Config {
     config.segments.segment_bytes = 4096;
     config.segments.sector = 16;
     config.segments.preallocate = false;
+    config.segments.reserve_bytes = 0;
     config.message_bytes = 4096;
     config.record_bytes = 1024;
     config.session_bytes = 8192;
@@ -126,6 +129,7 @@ impl Rig {
             hold_syncs: false,
             fail_syncs: 0,
             full: false,
+            capacity: usize::MAX,
             fail: |_| false,
             hold: |_| false,
             replies: BTreeMap::new(),
@@ -144,9 +148,9 @@ impl Rig {
     pub(super) fn restart(&mut self) {
         let config = self.broker.config().clone();
         let (disk, count, clock) = (core::mem::take(&mut self.disk), self.count, self.clock);
-        let marks = core::mem::take(&mut self.marks);
+        let (marks, capacity) = (core::mem::take(&mut self.marks), self.capacity);
         *self = Rig::on(config, disk);
-        (self.count, self.clock) = (count, clock);
+        (self.count, self.clock, self.capacity) = (count, clock, capacity);
         self.marks.extend(marks);
     }
 
@@ -194,7 +198,7 @@ impl Rig {
             } else if sync && self.fail_syncs > 0 {
                 self.fail_syncs -= 1;
                 Err(DiskError::Io)
-            } else if self.full && grows {
+            } else if grows && (self.full || self.used_after(&op) > self.capacity) {
                 Err(DiskError::NoSpace)
             } else {
                 self.disk.perform(&op)
@@ -202,6 +206,18 @@ impl Rig {
             self.step(Input::Disk(id, result));
         }
         self.pending = held;
+    }
+
+    /// How many bytes there are in files once this is done.
+    fn used_after(&self, op: &DiskOp) -> usize {
+        let len = |name: &str| self.disk.files.get(name).map_or(0, |(seen, _)| seen.len());
+        let wanted = match op {
+            DiskOp::Write { offset, data, .. } => *offset as usize + data.len(),
+            DiskOp::Allocate { len, .. } => *len as usize,
+            _ => 0,
+        };
+        let used: usize = self.disk.files.keys().map(|name| len(name)).sum();
+        used + wanted.saturating_sub(len(op.path().as_str()))
     }
 
     /// Lets the disk perform so many operations. Says whether nothing is left to be done.

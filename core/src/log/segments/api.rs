@@ -112,6 +112,9 @@ pub enum Input {
     Append {
         /// At least one.
         records: Vec<Bytes>,
+        /// Whether a full disk is to take it all the same, as long as the reserve's room lasts: by what makes room, a store
+        /// that is full of its own records helps itself. Ask `Segments::admits_urgent` then.
+        urgent: bool,
     },
     /// Makes everything accepted so far durable, whatever the policy. Answered by [`Action::Barrier`].
     Barrier {

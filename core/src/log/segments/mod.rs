@@ -121,8 +121,17 @@ impl Segments {
 
     /// Whether a unit of so many records and bytes would be taken in now. If so, [`Input::Append`] takes it.
     pub fn admits(&self, records: usize, bytes: u64) -> Result<(), Refused> {
+        self.admits_as(false, records, bytes)
+    }
+
+    /// The same for one that is urgent, which a full disk takes as long as the room lasts that the reserve has left.
+    pub fn admits_urgent(&self, records: usize, bytes: u64) -> Result<(), Refused> {
+        self.admits_as(true, records, bytes)
+    }
+
+    fn admits_as(&self, urgent: bool, records: usize, bytes: u64) -> Result<(), Refused> {
         match &self.phase {
-            Phase::Open(writer) if writer.ready() => writer.admits(&self.config, records, bytes),
+            Phase::Open(writer) if writer.ready() => writer.admits(&self.config, records, bytes, urgent),
             phase => Err(phase.refused()),
         }
     }
@@ -225,7 +234,7 @@ impl Segments {
             Input::NamesDoubted => writer.doubt_names(),
             Input::Footer { segment, body } => writer.footer(config, segment, &body, out),
             input if !writer.ready() => self.refuse(input, out),
-            Input::Append { records } => writer.append(config, records, out),
+            Input::Append { records, urgent } => writer.append(config, records, urgent, out),
             Input::Barrier { token } => writer.barrier(token, out),
             Input::Roll => writer.roll(),
             Input::Release { upto } => writer.release(config, upto),

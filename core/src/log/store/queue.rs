@@ -160,7 +160,11 @@ impl EventStore {
                 {
                     let carried = append.carry_out(&mut self.history, clock, self.config.dedup_horizon);
                     self.frontiers.accepted = self.history.events;
-                    self.tell(clock, segments::Input::Append { records: carried.records }, out);
+                    self.tell(
+                        clock,
+                        segments::Input::Append { records: carried.records, urgent: false },
+                        out,
+                    );
                 }
                 self.hold(position, call, Response::Refused(refusal), Basis::Others, out);
             }
@@ -244,7 +248,7 @@ impl EventStore {
         self.frontiers.accepted = self.history.events;
         let end = self.history.index.recent.end();
         self.held.entry(end).or_default().push(Held { call, response, basis: Basis::Own });
-        self.tell(clock, segments::Input::Append { records }, out);
+        self.tell(clock, segments::Input::Append { records, urgent: false }, out);
         self.passed(out);
     }
 

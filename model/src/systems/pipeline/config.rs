@@ -26,6 +26,7 @@ const SETTINGS: &[(&str, &str)] = &[
     ("record", "messages of a request that are stored together have so many bytes at most"),
     ("segment", "a file of the broker's log is sealed before it would have more bytes than this"),
     ("checkpoint", "after so many bytes of its log the broker writes a checkpoint"),
+    ("reserve", "bytes that the broker holds back for a full disk"),
     ("flush", "messages are in the log alone for so long, or never"),
     ("file", "a file of drained messages has no more bytes than this"),
     ("file-age", "a file of drained messages gets nothing more when it is so old"),
@@ -116,6 +117,7 @@ pub(super) fn build(header: &Header) -> Result<Pipeline, String> {
             "record" => broker.record_bytes = number()?,
             "segment" => broker.segments.segment_bytes = number()?.into(),
             "checkpoint" => broker.checkpoint_bytes = number()?.into(),
+            "reserve" => broker.segments.reserve_bytes = number()?.into(),
             "flush" if value == "never" => broker.pool.flush_interval = None,
             "flush" => broker.pool.flush_interval = Some(span()?),
             "file" => broker.pool.segment_bytes = number()?.into(),
@@ -172,6 +174,7 @@ fn small_broker() -> broker::Config {
     segments.segment_bytes = 8 << 10;
     segments.group_bytes = 4 << 10;
     segments.queue_bytes = 96 << 10;
+    segments.reserve_bytes = 0;
     segments.read_chunk = 4 << 10;
     segments.preallocate = false;
     segments.retry = Window { from: Dur::millis(1), to: Dur::millis(2) };
@@ -206,6 +209,7 @@ pub(super) fn draw(key: Key) -> Header {
         ("checkpoint", pick(14, &["500", "2000", "8000"])),
         ("flush", pick(15, &["5ms", "50ms", "never"])),
         ("file", pick(16, &["600", "2000"])),
+        ("reserve", pick(20, &["0", "0", "16384", "131072"])),
         ("tail", pick(7, &["0", "2048", "100000"])),
         ("response", pick(8, &["1", "1024"])),
         ("credit", pick(9, &["1", "200", "4096"])),

@@ -175,7 +175,7 @@ fn a_full_disk_refuses_without_effect_and_then_goes_on() {
         assert!(rig.said.contains(&Action::Full));
         let next = rig.machine.next_sequence();
         assert_eq!(rig.machine.admits(1, 1), Err(Refused::Full));
-        rig.step(Input::Append { records: [bytes::Bytes::from_static(b"refused")].into() });
+        rig.step(Input::Append { records: [bytes::Bytes::from_static(b"refused")].into(), urgent: false });
         assert!(rig.said.contains(&Action::Rejected(Refused::Full)));
         assert_eq!(rig.machine.next_sequence(), next);
         rig.fault = None;

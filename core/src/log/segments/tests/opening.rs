@@ -203,7 +203,7 @@ fn a_fetch_finds_rot_and_a_scan_says_where() {
 fn nonsense_is_answered() {
     let mut rig = Rig::new(config());
     rig.step(Input::Fetch { token: 1, at: Location::default() });
-    rig.step(Input::Append { records: Vec::new() });
+    rig.step(Input::Append { records: Vec::new(), urgent: false });
     let refused = FetchError::Refused(Refused::NotReady);
     assert_eq!(rig.said[0], Action::Fetched { token: 1, result: Err(refused) });
     assert_eq!(rig.said[1], Action::Rejected(Refused::NotReady));
@@ -217,7 +217,7 @@ fn nonsense_is_answered() {
         rig.step(Input::Fetch { token: 2, at });
         assert_eq!(rig.said.last(), Some(&Action::Fetched { token: 2, result: Err(FetchError::Moved) }));
     }
-    rig.step(Input::Append { records: Vec::new() });
+    rig.step(Input::Append { records: Vec::new(), urgent: false });
     assert_eq!(rig.said.last(), Some(&Action::Rejected(Refused::Size { bytes: 0 })));
     rig.step(Input::Footer { segment: 0, body: bytes::Bytes::new() });
     rig.step(Input::FooterVerdict { segment: 0, used: true });

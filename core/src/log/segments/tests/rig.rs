@@ -244,6 +244,7 @@ impl Rig {
         }
         self.step(Input::Append {
             records: records.iter().map(|record| Bytes::copy_from_slice(record)).collect(),
+            urgent: false,
         });
         true
     }

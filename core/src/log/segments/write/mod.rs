@@ -122,6 +122,8 @@ pub(super) struct Writer {
     unknown: u64,
     full: bool,
     reserve: Reserve,
+    /// Room that the reserve has left for urgent records, while the disk is full.
+    spare: u64,
 
     /// To be handed over once the adopted records are durable.
     opening: Option<Box<Opened>>,
@@ -172,6 +174,7 @@ impl Writer {
             unknown: tip.mile.sequence,
             full: false,
             reserve: if config.reserve_bytes > 0 { Reserve::Inherited } else { Reserve::None },
+            spare: 0,
             opening: Some(Box::new(opened)),
             proof: replace,
             closing: false,
@@ -216,24 +219,39 @@ impl Writer {
     }
 
     /// Whether a unit can be taken in.
-    pub(super) fn admits(&self, config: &Config, records: usize, bytes: u64) -> Result<(), Refused> {
+    pub(super) fn admits(
+        &self,
+        config: &Config,
+        records: usize,
+        bytes: u64,
+        urgent: bool,
+    ) -> Result<(), Refused> {
         let cost = (records as u64).saturating_mul(Config::RECORD_COST).saturating_add(bytes);
         match self.failing {
             _ if self.closing => Err(Refused::Closing),
             _ if records == 0 || cost > config.queue_bytes => Err(Refused::Size { bytes: cost }),
-            _ if self.full => Err(Refused::Full),
+            _ if self.full && !(urgent && space::alone(config, cost) <= self.spare) => Err(Refused::Full),
             Some(cause) => Err(Refused::Disk(cause)),
             None if self.cost.saturating_add(cost) > config.queue_bytes => Err(Refused::Overloaded),
             None => Ok(()),
         }
     }
 
-    pub(super) fn append(&mut self, config: &Config, records: Vec<Bytes>, out: &mut Vec<Action>) {
+    pub(super) fn append(
+        &mut self,
+        config: &Config,
+        records: Vec<Bytes>,
+        urgent: bool,
+        out: &mut Vec<Action>,
+    ) {
         let bytes = records.iter().map(|record| record.len() as u64).sum();
-        if let Err(refused) = self.admits(config, records.len(), bytes) {
+        if let Err(refused) = self.admits(config, records.len(), bytes, urgent) {
             return out.push(Action::Rejected(refused));
         }
         let unit = Unit { first: self.accepted, records };
+        if self.full {
+            self.spare = self.spare.saturating_sub(space::alone(config, unit.cost()));
+        }
         self.accepted = unit.end();
         self.cost += unit.cost();
         self.queue.push_back(unit);

@@ -1,6 +1,9 @@
 //! The full disk. Space is held back in a file of its own; when the disk is full it is given free, so that what was
-//! accepted can still be written, and nothing more is accepted until it could be held back again.
+//! accepted can still be written, and nothing more is accepted until it could be held back again: but for what is urgent,
+//! for which half of the room is there that is left then. The other half is for what surrounds records in a file, and for
+//! the file system.
 
+use super::super::format::GROUP_LEN;
 use super::super::{Action, Config, OP_RESERVE, Timer};
 use super::Writer;
 use crate::log::mutants::mutant;
@@ -21,6 +24,11 @@ pub(super) enum Reserve {
     Allocating,
     Held,
     Freeing,
+}
+
+/// What a unit takes at most on disk, in a group of its own.
+pub(super) fn alone(config: &Config, cost: u64) -> u64 {
+    cost.saturating_add(GROUP_LEN as u64 + u64::from(config.sector))
 }
 
 fn path(config: &Config) -> Path {
@@ -66,9 +74,10 @@ impl Writer {
                     out.push(Action::Arm(Timer::Retry, config.retry));
                 }
             }
-            (Reserve::Freeing, _) => {
+            (Reserve::Freeing, freed) => {
                 self.reserve = Reserve::Wanted;
                 self.waiting = false;
+                self.spare = freed.map_or(0, |_| config.reserve_bytes.saturating_sub(self.cost) / 2);
             }
             (Reserve::None | Reserve::Inherited | Reserve::Wanted | Reserve::Held, _) => {}
         }
@@ -85,6 +94,7 @@ impl Writer {
     /// The disk is full. Says whether space is being given free; then the writer waits for it.
     pub(super) fn filled(&mut self, config: &Config, out: &mut Vec<Action>) -> bool {
         self.fill(out);
+        self.spare = 0;
         let held = matches!(self.reserve, Reserve::Held | Reserve::Inherited);
         if held {
             self.reserve = Reserve::Freeing;
