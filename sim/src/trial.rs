@@ -56,7 +56,7 @@ impl Report {
 
 fn run(job: Box<dyn Job>, seeds: Range<u64>) -> Report {
     let jobs = thread::available_parallelism().map_or(1, usize::from);
-    let options = Options { jobs, time: None, shard: (0, 1), twice: false };
+    let options = Options::new(jobs);
     let lanes = [Lane { job, seeds }];
     let results = batch::run(&lanes, &options, &|_| {});
     Report::of(&lanes, &options, &results, Rules { marks: true }, None, None)

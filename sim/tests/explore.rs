@@ -186,7 +186,7 @@ fn neither_threads_nor_shards_change_what_is_learned() {
     let run = |jobs, shard| {
         let job = Box::new(SwarmJob::<ToySystem>::exploring(Strategy::Guided));
         let lanes = [Lane { job, seeds: 0..EPISODE + 60 }];
-        let options = Options { jobs, time: None, shard, twice: false };
+        let options = Options { shard, ..Options::new(jobs) };
         batch::run(&lanes, &options, &|_| {}).tallies.swap_remove(0)
     };
     let whole = run(2, (0, 1));

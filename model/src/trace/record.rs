@@ -58,6 +58,11 @@ impl<P: Protocol> Recorder<P> {
         &self.trace.steps
     }
 
+    /// The choice that was announced last, and which step it is, unless it is over.
+    pub fn announced(&self) -> Option<(u64, &str)> {
+        self.tried.as_ref().map(|tried| (tried.step, &*tried.line))
+    }
+
     /// A choice is about to be performed in this world. Whatever was announced before is over.
     pub fn choice(&mut self, world: &World<P>, at: Time, choice: &ChoiceOf<P>) {
         self.settle(world.steps());

@@ -4,8 +4,11 @@
 //! number of runs.
 
 mod tally;
+mod vigil;
 
 pub use tally::{Finding, Tally};
+pub use vigil::PATIENCE;
+pub(crate) use vigil::{Last, alone};
 
 use crate::{
     mutants::mutant,
@@ -16,6 +19,7 @@ use std::{
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
+use vigil::Vigil;
 
 /// How many seeds a worker takes at a time.
 const CHUNK: u64 = 32;
@@ -39,6 +43,15 @@ pub struct Options {
     pub shard: (u64, u64),
     /// Whether each seed is run a second time, in a thread of its own.
     pub twice: bool,
+    /// A run that takes longer than this is taken for one that never ends: the process says so, and fails.
+    pub patience: Duration,
+}
+
+impl Options {
+    /// So many workers, and nothing out of the ordinary.
+    pub fn new(jobs: usize) -> Options {
+        Options { jobs, time: None, shard: (0, 1), twice: false, patience: PATIENCE }
+    }
 }
 
 /// What a batch has come to.
@@ -100,7 +113,10 @@ pub fn run(lanes: &[Lane], options: &Options, watch: &(dyn Fn(Progress) + Sync))
     let tallies = Mutex::new(lanes.iter().map(|lane| Tally::new(&*lane.job)).collect::<Vec<_>>());
     let lock = |chunk: &Mutex<Cursor>| chunk.lock().unwrap_or_else(PoisonError::into_inner).take(lanes);
     let is_over = || options.time.is_some_and(|time| start.elapsed() >= time);
-    let work = || {
+    let workers = options.jobs.max(1);
+    let vigil = Vigil::over(workers);
+    let work = |worker| {
+        let seat = vigil.sit(worker);
         let mut workers: Vec<Option<Box<dyn Worker + '_>>> = lanes.iter().map(|_| None).collect();
         while let Some((lane, seeds)) = lock(&cursor) {
             let job = &*lanes[lane].job;
@@ -111,6 +127,7 @@ pub fn run(lanes: &[Lane], options: &Options, watch: &(dyn Fn(Progress) + Sync))
                 if is_over() {
                     break;
                 }
+                seat.runs(lane, seed);
                 let outcome = worker.run(seed);
                 if options.twice
                     && let Some(difference) = compare(job, &outcome)
@@ -132,7 +149,8 @@ pub fn run(lanes: &[Lane], options: &Options, watch: &(dyn Fn(Progress) + Sync))
         }
     };
     std::thread::scope(|scope| {
-        (0..options.jobs.max(1)).for_each(|_| drop(scope.spawn(work)));
+        (0..workers).for_each(|worker| drop(scope.spawn(move || work(worker))));
+        vigil.keep(lanes, options.patience);
     });
     let tallies = tallies.into_inner().unwrap_or_else(PoisonError::into_inner);
     Results { tallies, elapsed: start.elapsed() }

@@ -87,6 +87,9 @@ pub(super) struct Batch {
     /// Processor time for making each kind of failure smaller; 0s: leave them as they are
     #[arg(long, value_name = "T", value_parser = time, default_value = "10s")]
     pub(super) shrink: Duration,
+    /// A run that takes longer than this does not end: say which step it is, and fail
+    #[arg(long, value_name = "T", value_parser = patience, default_value = "60s")]
+    pub(super) patience: Duration,
     /// Keep failing seeds of random plans in this file, and begin with those that are in it [default: seeds.jsonl in the
     /// target folder]
     #[arg(long, value_name = "FILE")]
@@ -213,6 +216,9 @@ pub(super) struct Replay {
     /// Show the state of this node at the end
     #[arg(long, value_name = "NODE")]
     pub(super) inspect: Option<String>,
+    /// A step that takes longer than this does not end: say which one it is, and fail
+    #[arg(long, value_name = "T", value_parser = patience, default_value = "60s")]
+    pub(super) patience: Duration,
     /// Draw the run: nodes, messages and what each disk had not made durable, a line for each step
     #[arg(long)]
     pub(super) diagram: bool,
@@ -332,6 +338,11 @@ pub(super) fn time(text: &str) -> Result<Duration, String> {
         other => return Err(format!("`{other}` is no unit of time: there are s, min and h")),
     };
     Ok(Duration::from_secs(number.saturating_mul(unit)))
+}
+
+/// Reads how long a run may take.
+fn patience(text: &str) -> Result<Duration, String> {
+    time(text).and_then(|time| if time.is_zero() { Err("at least a second".into()) } else { Ok(time) })
 }
 
 /// Reads `2/8`: the second of eight, counted from 1; gives it counted from 0.

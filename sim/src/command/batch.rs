@@ -79,6 +79,7 @@ fn perform(context: &mut Context<'_>, mut lanes: Vec<Lane>, args: &args::Batch) 
         time: args.time,
         shard: args.shard.unwrap_or((0, 1)),
         twice: args.twice,
+        patience: args.patience,
     };
     if !args.json {
         context.headline()?;

@@ -2,6 +2,7 @@
 
 use super::{Context, Refused, Verdict, args, mutants};
 use crate::{
+    batch::{self, Last},
     picture::{self, Style},
     real::Seat,
     report::{at, parting},
@@ -16,6 +17,7 @@ use std::{
     env, fs,
     io::{self, IsTerminal},
     path::Path,
+    time::Duration,
 };
 
 pub(super) fn replay(context: &mut Context<'_>, args: &args::Replay) -> Result<Verdict, Refused> {
@@ -31,7 +33,7 @@ pub(super) fn replay(context: &mut Context<'_>, args: &args::Replay) -> Result<V
         return perform(context, &args.what);
     }
     let (job, seed) = what(context, args)?;
-    let how = How { until: args.until, inspect: args.inspect.as_deref() };
+    let how = How { until: args.until, inspect: args.inspect.as_deref(), last: None };
     if matches!(args.engine, args::Engine::Shell | args::Engine::Real)
         && (how.until.is_some() || how.inspect.is_some() || args.diagram || args.html.is_some())
     {
@@ -41,7 +43,11 @@ pub(super) fn replay(context: &mut Context<'_>, args: &args::Replay) -> Result<V
                 .into(),
         ));
     }
-    let run = host::fresh(|| job.worker_in(args.engine.into())?.replay(seed, &how))?;
+    // Real nodes have processes and a time of their own.
+    let patience = if args.engine == args::Engine::Real { Duration::MAX } else { args.patience };
+    let replay =
+        |last: &Last| job.worker_in(args.engine.into())?.replay(seed, &How { last: Some(last), ..how });
+    let run = batch::alone(patience, replay, || again(args))?;
     context.headline()?;
     draw(context, args, &*job, &run.outcome)?;
     if !args.quiet && !args.diagram {

@@ -258,7 +258,7 @@ fn chains_agree<S: System>(paths: u64) {
         let job = ScenarioJob::<S>::read("path", &text).unwrap();
         for engine in [Kind::Check, Kind::Loop] {
             // The loop engine would go on with healing.
-            let how = How { until: Some(alone.len() as u64), inspect: None };
+            let how = How { until: Some(alone.len() as u64), ..How::default() };
             let steps = job.worker_in(engine).unwrap().replay(0, &how).unwrap().trace.steps;
             let links: Vec<Chain> = steps.iter().map(|step| step.link).collect();
             assert_eq!(links, alone, "{engine:?}\n{text}");

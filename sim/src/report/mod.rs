@@ -15,7 +15,7 @@ pub use files::Files;
 pub use merge::{MergeError, merge};
 pub use smaller::{Shrinker, SmallerReport};
 pub use text::{failure, summary};
-pub(crate) use text::{grouped, parting};
+pub(crate) use text::{grouped, parting, repro};
 
 use crate::{
     batch::{Lane, Options, Results, Tally},

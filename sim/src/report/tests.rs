@@ -128,7 +128,7 @@ fn times_are_short_and_scenarios_accept_them() {
 /// A batch of random plans, or one shard of it, as it comes out of a JSON file.
 fn ran(seeds: std::ops::Range<u64>, shard: (u64, u64)) -> Report {
     let lanes = [Lane { job: Box::new(SwarmJob::<ToySystem>::new()), seeds }];
-    let options = Options { jobs: 1, time: None, shard, twice: false };
+    let options = Options { shard, ..Options::new(1) };
     let results = batch::run(&lanes, &options, &|_| {});
     let report = Report::of(&lanes, &options, &results, Rules { marks: shard == (0, 1) }, None, None);
     serde_json::from_str(&serde_json::to_string(&report).unwrap()).unwrap()

@@ -9,7 +9,7 @@ use crate::{
 use std::{fmt::Write, path::Path};
 
 /// The one-line command that shows a run again, with the known bug that it needs.
-pub(super) fn repro(job: &dyn Job, seed: u64, plan: Option<&Path>) -> String {
+pub(crate) fn repro(job: &dyn Job, seed: u64, plan: Option<&Path>) -> String {
     let run = match plan {
         Some(plan) => plan.display().to_string(),
         None if job.is_swarm() => format!("{seed} --system {}{}", job.system(), job.strategy().flag()),

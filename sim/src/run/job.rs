@@ -21,7 +21,10 @@ use onceward_model::{
     trace::{Chain, Recorder, Trace, TraceHeader},
     world::{Protocol, Seen, Violation},
 };
-use std::{marker::PhantomData, sync::Arc};
+use std::{
+    marker::PhantomData,
+    sync::{Arc, Mutex},
+};
 
 /// The promise that a system accepts what it draws itself.
 const DRAWS_SOUNDLY: &str = "draws-soundly";
@@ -136,6 +139,8 @@ pub struct How<'a> {
     pub until: Option<u64>,
     /// Show the state of this node at the end.
     pub inspect: Option<&'a str>,
+    /// Write each step down here before it is performed, for somebody who looks on.
+    pub last: Option<&'a Mutex<Option<(Seen, String)>>>,
 }
 
 /// A run as people want to see it.
@@ -486,7 +491,7 @@ impl<S: System> Worker for Runner<S> {
         let recorder =
             self.prepare(seed, |_, prepared| Recorder::new(&prepared.protocol, prepared.header()))?;
         let plan = recorder.header().scenario.clone();
-        let mut record = Record::new(recorder);
+        let mut record = Record::new(recorder, how.last);
         let limits = self.limits;
         self.limits.until = how.until;
         let finished = self.watched(seed, &mut record);

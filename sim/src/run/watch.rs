@@ -1,12 +1,16 @@
 //! Who watches runs. [`Glance`] keeps the step-hash chain and the marks, cheaply enough for every run of a batch;
 //! [`Record`] keeps everything, for people. Both see the same chain.
 
-use crate::engine::{Marks, Watch};
+use crate::{
+    batch::Last,
+    engine::{Marks, Watch},
+};
 use onceward_core::{Clock, NodeAction, NodeId, NodeInput};
 use onceward_model::{
     trace::{Chain, Recorder, StepHash, Trace},
     world::{ChoiceOf, Key, Protocol, Seen, Sink, When, World},
 };
+use std::sync::PoisonError;
 
 /// Keeps chain and marks.
 #[derive(Default)]
@@ -48,14 +52,16 @@ impl<P: Protocol> Watch<P> for Glance {
 }
 
 /// Keeps everything.
-pub(super) struct Record<P: Protocol> {
+pub(super) struct Record<'a, P: Protocol> {
     pub(super) glance: Glance,
     recorder: Recorder<P>,
+    /// What is about to be performed, for somebody who looks on.
+    last: Option<&'a Last>,
 }
 
-impl<P: Protocol> Record<P> {
-    pub(super) fn new(recorder: Recorder<P>) -> Record<P> {
-        Record { glance: Glance::default(), recorder }
+impl<'a, P: Protocol> Record<'a, P> {
+    pub(super) fn new(recorder: Recorder<P>, last: Option<&'a Last>) -> Record<'a, P> {
+        Record { glance: Glance::default(), recorder, last }
     }
 
     /// The trace; `world` is what the run has left, unless it ended in a panic.
@@ -71,7 +77,7 @@ impl<P: Protocol> Record<P> {
     }
 }
 
-impl<P: Protocol> Sink<P> for Record<P> {
+impl<P: Protocol> Sink<P> for Record<'_, P> {
     fn born(&mut self, _: Key, _: ChoiceOf<P>, _: When) {}
 
     fn input(&mut self, seen: Seen, node: NodeId, clock: Clock, input: &NodeInput<P::Node>) {
@@ -84,9 +90,13 @@ impl<P: Protocol> Sink<P> for Record<P> {
     }
 }
 
-impl<P: Protocol> Watch<P> for Record<P> {
+impl<P: Protocol> Watch<P> for Record<'_, P> {
     fn choice(&mut self, world: &World<P>, seen: Seen, _: Key, choice: &ChoiceOf<P>) {
         self.recorder.choice(world, seen.at, choice);
+        if let (Some(last), Some(next)) = (self.last, self.recorder.announced()) {
+            let seen = Seen { step: next.0, at: seen.at };
+            *last.lock().unwrap_or_else(PoisonError::into_inner) = Some((seen, next.1.to_owned()));
+        }
     }
 
     fn broke(&mut self) {

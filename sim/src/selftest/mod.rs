@@ -175,7 +175,7 @@ impl Worker for Counting {
 }
 
 fn seeds_are_different_runs() -> Result<(), String> {
-    let options = Options { jobs: 2, time: None, shard: (0, 1), twice: false };
+    let options = Options::new(2);
     let lanes = [Lane { job: Box::new(Counting), seeds: 5..505 }];
     let results = batch::run(&lanes, &options, &|_| ());
     if results.tallies[0].runs != 500 {
@@ -225,7 +225,7 @@ fn traces_are_whole() -> Result<(), String> {
     let job = SwarmJob::<ToySystem>::new();
     let mut worker = job.worker();
     for seed in SEEDS.take(40) {
-        let run = worker.replay(seed, &How { until: None, inspect: None })?;
+        let run = worker.replay(seed, &How::default())?;
         let again =
             trace::replay::<ToySystem>(&run.trace).map_err(|error| format!("seed {seed}: {error}"))?;
         if again.chain != run.outcome.chain {

@@ -1,5 +1,5 @@
-//! A machine that panics when it is asked to, and answers everything else at once: the driver's own test subject, since
-//! what a driver makes of a machine's bug is seen with no machine that has none. It promises nothing.
+//! A machine that panics or spins when it is asked to, and answers everything else at once: what a driver or an engine
+//! makes of a machine's bug is seen with no machine that has none. It promises nothing.
 
 use onceward_core::{Action, CallId, ClientId, Clock, Dur, Input, Machine, Never, Node, NodeId};
 use onceward_model::{
@@ -14,6 +14,8 @@ use std::sync::Arc;
 pub enum Ask {
     /// To panic.
     Fail,
+    /// Never to come back.
+    Spin,
     /// To answer.
     Echo,
 }
@@ -29,6 +31,9 @@ impl Machine for Glass {
     fn step(&mut self, _: Clock, input: Self::Input, actions: &mut Vec<Self::Action>) {
         match input {
             Input::Call(_, Ask::Fail) => panic!("as you wish"),
+            Input::Call(_, Ask::Spin) => loop {
+                std::hint::spin_loop();
+            },
             Input::Call(call, ask) => actions.push(Action::Reply(call, ask)),
             _ => {}
         }
@@ -73,15 +78,20 @@ impl System for FragileSystem {
     type Protocol = Fragile;
 
     const NAME: &'static str = "fragile";
-    const ABOUT: &'static str = "a machine that panics when it is asked to";
+    const ABOUT: &'static str = "a machine that panics or spins when it is asked to";
 
     fn build(_: &Header) -> Result<Arc<Fragile>, String> {
         Ok(Arc::new(Fragile))
     }
     fn verbs() -> &'static [Verb] {
-        const VERBS: [Verb; 2] = [
+        const VERBS: [Verb; 3] = [
             Verb { word: "asks-echo", usage: "client-1 asks-echo", help: "Asks for an answer." },
             Verb { word: "asks-failure", usage: "client-1 asks-failure", help: "Asks for a panic." },
+            Verb {
+                word: "asks-too-much",
+                usage: "client-1 asks-too-much",
+                help: "Asks for a step without end.",
+            },
         ];
         &VERBS
     }
@@ -90,8 +100,11 @@ impl System for FragileSystem {
         numbering: &mut Numbering,
         words: &[Word],
     ) -> Result<(NodeId, CallId, Ask), Problem> {
-        let fails = words.get(1).is_some_and(|word| word.text == "asks-failure");
-        let ask = if fails { Ask::Fail } else { Ask::Echo };
+        let ask = match words.get(1).map(|word| &*word.text) {
+            Some("asks-failure") => Ask::Fail,
+            Some("asks-too-much") => Ask::Spin,
+            _ => Ask::Echo,
+        };
         Ok((NodeId(0), numbering.next(ClientId(0)), ask))
     }
     fn draw_header(_: Key) -> Header {
