@@ -84,6 +84,57 @@ fn each_operation_does_what_its_name_says() {
     assert_eq!(listing(&mut files, "d"), [""; 0]);
 }
 
+/// Fills a file to the last byte, in steps of a sixteenth.
+fn fill(files: &mut Files, name: &str, len: u64) {
+    for step in 0..16 {
+        let data = vec![1; (len / 16) as usize];
+        assert_eq!(files.perform(&write(name, step * len / 16, &data)), Ok(DiskOk::Wrote(data.len() as u32)));
+    }
+    assert_eq!(files.perform(&sync(name)), Ok(DiskOk::Done));
+}
+
+/// The inode of a file.
+fn inode(folder: &std::path::Path, name: &str) -> Option<u64> {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata(folder.join(name)).ok().map(|file| file.ino())
+}
+
+#[test]
+fn a_file_that_was_written_ahead_takes_the_place_of_the_next_one_that_is_allocated_alike() {
+    const LEN: u64 = 3 << 20;
+    let folder = tempfile::tempdir().unwrap();
+    let ahead = folder.path().join("ahead");
+    std::fs::write(&ahead, "left behind by a crash").unwrap();
+    let mut files = Files::open(folder.path()).unwrap();
+    files.write_ahead().unwrap();
+    assert!(!ahead.exists());
+    let mut names = ["a", "b", "c", "d"].into_iter().peekable();
+    let mut taken = 0;
+    while let Some(name) = names.next() {
+        assert_eq!(files.perform(&create(name)), Ok(DiskOk::Done));
+        let made = inode(folder.path(), "ahead");
+        assert_eq!(files.perform(&allocate(name, LEN)), Ok(DiskOk::Done));
+        taken += u32::from(made.is_some() && inode(folder.path(), name) == made);
+        assert_eq!(files.perform(&read(name, 0, LEN as u32)), data(&vec![0; LEN as usize]));
+        fill(&mut files, name, LEN);
+        assert_eq!(files.perform(&read(name, LEN - 1, 9)), data(&[1]));
+        // As long as the next one takes.
+        let begun = std::time::Instant::now();
+        let there = || std::fs::metadata(&ahead).is_ok_and(|file| file.len() == LEN);
+        while names.peek().is_some() && !there() && begun.elapsed().as_secs() < 60 {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        std::thread::sleep(std::time::Duration::from_millis(200));
+    }
+    assert!(taken > 0, "none of them was there in time");
+    // Of another length, or not empty: that is another file.
+    assert_eq!(files.perform(&create("e")), Ok(DiskOk::Done));
+    assert_eq!(files.perform(&allocate("e", 10)), Ok(DiskOk::Done));
+    assert_eq!(files.perform(&read("e", 0, 100)), data(&[0; 10]));
+    drop(files);
+    assert!(!ahead.exists(), "nothing is left behind");
+}
+
 #[test]
 fn refusals_have_the_promised_words_and_change_nothing() {
     let folder = tempfile::tempdir().unwrap();

@@ -10,6 +10,7 @@ use crate::driver::host::{self, Host};
 use crate::trace::{Recording, record};
 use onceward_core::ConfigError;
 use onceward_core::log::api::{Damage, Phase, Recovered, Request, Response};
+use onceward_core::log::segments::SyncPolicy;
 use onceward_core::log::store::{Config, EventStore as Machine};
 use onceward_core::{Dur, Path as StorePath};
 use std::path::{Path, PathBuf};
@@ -32,6 +33,10 @@ pub struct Options {
     pub scrub: Option<Duration>,
     /// How long [`EventStore::close`] may take.
     pub close_within: Duration,
+    /// Whether the next segment is written with zeros while one fills, so that syncs are quicker: a quarter or so off the sync
+    /// of a small group on ext4, for twice as many bytes written. Not done where segments are not allocated beforehand, or
+    /// where groups are not synced one by one ([`SyncPolicy::PerGroup`](onceward_core::log::segments::SyncPolicy)).
+    pub write_ahead: bool,
 }
 
 /// What to do where there is no store yet.
@@ -110,6 +115,7 @@ impl Default for Options {
             record: None,
             scrub: None,
             close_within: Duration::from_secs(30),
+            write_ahead: true,
         }
     }
 }
@@ -127,7 +133,7 @@ impl Options {
         config.segments.folder = StorePath::root();
         config.segments.store_id = Ids::new().next().0;
         let fresh = Machine::new(config)?;
-        let files = match self.create {
+        let mut files = match self.create {
             Create::Never => Files::open(folder)?,
             Create::IfMissing | Create::New => Files::create(folder)?,
         };
@@ -135,6 +141,10 @@ impl Options {
 
         let failed = |source| OpenError::Failed { folder: folder.to_path_buf(), source };
         let os = |source| files::OpenError::Os { folder: folder.to_path_buf(), source };
+        let segments = &self.config.segments;
+        if self.write_ahead && segments.preallocate && segments.policy == SyncPolicy::PerGroup {
+            files.write_ahead().map_err(os)?;
+        }
         let tap = self.record.as_ref().map(|recording| {
             let folder = recording.folder.clone();
             record(recording, files.root()).map_err(|source| OpenError::Recording { folder, source })

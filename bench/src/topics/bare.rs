@@ -3,7 +3,7 @@
 //! load that there is they leave the broker the most of the machine.
 
 use super::{
-    BATCH, DATABASE, Payloads, WINDOW,
+    BATCH, DATABASE, Payloads,
     wire::{RAW, SUCCESS, Timestamp, Write, WriterHears, WriterInit, WriterSays, Written},
 };
 use anyhow::{Context, Result, ensure};
@@ -112,11 +112,12 @@ impl Bare {
         (self.next - self.acknowledged) as usize
     }
 
-    /// Writes until a moment, with as many messages unanswered as there may be, and waits for the last answer. Answers
+    /// Writes until a moment, with `window` messages unanswered at most, and waits for the last answer. Answers
     /// with the number of messages; how long each request took goes into `latencies`, in nanoseconds.
     pub(super) async fn write(
         &mut self,
         payloads: &Payloads,
+        window: usize,
         until: Instant,
         latencies: &mut Vec<u32>,
     ) -> Result<u64> {
@@ -124,7 +125,7 @@ impl Bare {
         let mut requests = VecDeque::new();
         loop {
             let mut now = Instant::now();
-            while now < until && self.in_flight() + BATCH <= WINDOW {
+            while now < until && self.in_flight() + BATCH <= window {
                 self.send(payloads, BATCH as i64)?;
                 requests.push_back((self.next, now));
                 now = Instant::now();

@@ -80,6 +80,8 @@ pub(super) struct Load {
     pub(super) producers: u32,
     /// Partitions of the topic, over which the producers are spread evenly.
     pub(super) partitions: u32,
+    /// How many messages of a producer may be unanswered.
+    pub(super) window: usize,
     pub(super) seconds: f64,
 }
 
@@ -87,7 +89,7 @@ pub(super) struct Load {
 pub(super) fn load(job: Load) -> Result<Loaded> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
-        let Load { at, make, producers, partitions, seconds } = job;
+        let Load { at, make, producers, partitions, window, seconds } = job;
         if make {
             create(at.address, partitions).await?;
         }
@@ -97,10 +99,10 @@ pub(super) fn load(job: Load) -> Result<Loaded> {
             let name = format!("producer-{producer}");
             streams.push(Bare::open(at.address, TOPIC, &name, Some(partition as i64)).await?);
         }
-        let (streams, _) = all(streams, Instant::now() + WARM_UP).await?;
+        let (streams, _) = all(streams, window, Instant::now() + WARM_UP).await?;
         let before = counted(at.metrics)?;
         let (idle, start) = (machine::cpu(), Instant::now());
-        let (_, mut done) = all(streams, start + Duration::from_secs_f64(seconds)).await?;
+        let (_, mut done) = all(streams, window, start + Duration::from_secs_f64(seconds)).await?;
         let figures = Figures::of(done.messages, start.elapsed(), machine::cpu() - idle);
         let after = counted(at.metrics)?;
         done.latencies.sort_unstable();
@@ -118,12 +120,12 @@ struct Done {
 }
 
 /// Lets all streams write at the same time.
-async fn all(streams: Vec<Bare>, until: Instant) -> Result<(Vec<Bare>, Done)> {
+async fn all(streams: Vec<Bare>, window: usize, until: Instant) -> Result<(Vec<Bare>, Done)> {
     let mut tasks = JoinSet::new();
     for mut stream in streams {
         tasks.spawn(async move {
             let mut latencies = Vec::new();
-            let messages = stream.write(&Payloads::new(), until, &mut latencies).await?;
+            let messages = stream.write(&Payloads::new(), window, until, &mut latencies).await?;
             anyhow::Ok((stream, messages, latencies))
         });
     }

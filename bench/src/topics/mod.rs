@@ -262,8 +262,8 @@ fn clients(
     Ok(rows.into())
 }
 
-/// How many producers write at a time.
-const PRODUCERS: [u32; 3] = [1, 8, 64];
+/// How many producers write at a time, and how many messages of each may be unanswered.
+const PRODUCERS: [(u32, usize); 4] = [(1, WINDOW), (1, 8 * WINDOW), (8, WINDOW), (64, WINDOW)];
 /// Over how many partitions.
 const PARTITIONS: [u32; 2] = [1, 100];
 
@@ -271,6 +271,7 @@ const PARTITIONS: [u32; 2] = [1, 100];
 #[derive(Clone, Debug, Serialize)]
 struct Storing {
     producers: u32,
+    window: usize,
     partitions: u32,
     broker: Vec<Loaded>,
     /// Messages a second of plain writes with the broker's commit groups.
@@ -291,16 +292,16 @@ impl Storing {
 /// Runs the broker in all sizes, round by round. Plain writes take a third of the time of the others.
 fn stored(rounds: usize, seconds: f64, dir: &Path, bar: &ProgressBar) -> Result<Vec<Storing>> {
     let mut rows: Vec<Storing> = Vec::new();
-    for producers in PRODUCERS {
+    for (producers, window) in PRODUCERS {
         for partitions in PARTITIONS {
-            rows.push(Storing { producers, partitions, broker: vec![], raw: vec![], bare: vec![] });
+            rows.push(Storing { producers, window, partitions, broker: vec![], raw: vec![], bare: vec![] });
         }
     }
     for _ in 0..rounds {
         for row in &mut rows {
-            let Storing { producers, partitions, .. } = *row;
+            let Storing { producers, window, partitions, .. } = *row;
             bar.set_message(format!("{producers} producers, {partitions} partitions"));
-            let load = |at, make| Part::Load(Load { at, make, producers, partitions, seconds });
+            let load = |at, make| Part::Load(Load { at, make, producers, partitions, window, seconds });
             let place = tempfile::tempdir_in(dir)?;
             let server = Running::start(&Part::Broker { dir: place.path().join("broker"), slow: None })?;
             let broker: Loaded = measure(&load(server.at, true))?;
@@ -406,7 +407,8 @@ fn held(seconds: f64, dir: &Path) -> Result<Held> {
             false => None,
         };
         let seconds = seconds * LONGER;
-        let load = Load { at: server.at, make: !stalled, producers: 8, partitions: 1, seconds };
+        let (producers, partitions, window) = (8, 1, WINDOW);
+        let load = Load { at: server.at, make: !stalled, producers, partitions, window, seconds };
         let loaded: Loaded = measure(&Part::Load(load))?;
         let stored = loaded.figures.messages * PAYLOAD as u64;
         held.brokers.push(Serving {

@@ -50,8 +50,9 @@ pub(super) fn stored(rows: &[Storing]) -> String {
     let mut text = format!("\nbroker, messages of {PAYLOAD} bytes, durable before they are acknowledged\n");
     let _ = writeln!(
         text,
-        "  {:>9} {:>10} {:>11} {:>9} {:>9} {:>11} {:>12} {:>12} {:>9} {:>17}",
+        "  {:>9} {:>10} {:>10} {:>11} {:>9} {:>9} {:>11} {:>12} {:>12} {:>9} {:>17}",
         "producers",
+        "unanswered",
         "partitions",
         "messages/s",
         "p50",
@@ -67,8 +68,9 @@ pub(super) fn stored(rows: &[Storing]) -> String {
         let (ratio, range) = ratios(row.ratios());
         let _ = writeln!(
             text,
-            "  {:>9} {:>10} {:>11} {:>9} {:>9} {:>11} {:>12} {:>12} {ratio:>9} {range:>17}",
+            "  {:>9} {:>10} {:>10} {:>11} {:>9} {:>9} {:>11} {:>12} {:>12} {ratio:>9} {range:>17}",
             row.producers,
+            row.window,
             row.partitions,
             thousands(of(|l| l.figures.rate)),
             micros(of(|l| l.p50_us)),
@@ -78,10 +80,8 @@ pub(super) fn stored(rows: &[Storing]) -> String {
             thousands(median(row.bare.iter().map(|l| l.figures.rate))),
         );
     }
-    let _ = writeln!(
-        text,
-        "  (p50 and p99: of requests of {BATCH} messages, ten of which each producer has under way)"
-    );
+    let _ =
+        writeln!(text, "  (unanswered: by producer, at most; p50 and p99: of requests of {BATCH} messages)");
     text
 }
 

@@ -40,9 +40,9 @@ pub(super) fn run(peer: Peer, to: SocketAddr, seconds: f64) -> Result<Figures> {
 async fn bare(to: SocketAddr, time: Duration) -> Result<Figures> {
     let payloads = Payloads::new();
     let mut stream = Bare::open(to, TOPIC, "bare", None).await?;
-    stream.write(&payloads, Instant::now() + WARM_UP, &mut Vec::new()).await?;
+    stream.write(&payloads, WINDOW, Instant::now() + WARM_UP, &mut Vec::new()).await?;
     let (idle, start) = (machine::cpu(), Instant::now());
-    let messages = stream.write(&payloads, start + time, &mut Vec::new()).await?;
+    let messages = stream.write(&payloads, WINDOW, start + time, &mut Vec::new()).await?;
     Ok(Figures::of(messages, start.elapsed(), machine::cpu() - idle))
 }
 
