@@ -141,7 +141,7 @@ fn a_batch_shrinks_each_way_to_fail_once() {
     let lane =
         |name: &str| Lane { job: Box::new(ScenarioJob::<LogSystem>::read(name, LOG).unwrap()), seeds: 1..9 };
     let lanes = [lane("noisy"), lane("noisy again")];
-    let options = batch::Options { jobs: 1, time: None, shard: (0, 1), twice: false };
+    let options = batch::Options::new(1);
     let results = batch::run(&lanes, &options, &|_| ());
     let mut shrinker = Shrinker::new(Duration::from_secs(300), &|_| ());
     let rules = Rules { marks: false };
