@@ -10,7 +10,6 @@ use onceward_model::{
     world::{Reductions, Resource},
 };
 use std::{collections::BTreeMap, time::Duration};
-use support::named;
 
 #[test]
 fn every_scope_is_exhausted_with_the_pinned_counts_and_together_they_reach_every_mark() {
@@ -35,9 +34,9 @@ fn gist(report: &CheckReport<Toy>) -> (bool, u64, u64, u32, BTreeMap<&'static st
 fn threads_change_nothing() {
     // One thread goes depth first, several go level by level.
     for (name, recovery) in [("retries", false), ("retries", true), ("crashes", false)] {
-        let named = named::<ToySystem>(name);
+        let named = support::named::<ToySystem>(name);
         let [one, two, three] = [1, 2, 3].map(|threads| {
-            run_named::<ToySystem>(&named, &Limits { threads, recovery, ..Limits::default() })
+            run_support::named::<ToySystem>(&named, &Limits { threads, recovery, ..Limits::default() })
         });
         assert_eq!(gist(&one), gist(&two));
         assert_eq!(gist(&one), gist(&three));
@@ -50,7 +49,7 @@ fn threads_change_nothing() {
 fn reductions_change_no_verdict_and_no_witness_length() {
     let mut helped = [false; 4];
     for name in ["retries", "crashes"] {
-        let mut named = named::<ToySystem>(name);
+        let mut named = support::named::<ToySystem>(name);
         // Witnesses of a budget that runs out may differ in what they spend, so leave one kind of fault.
         if name == "crashes" {
             named.scope.budget = named.scope.budget.with(Resource::Kill, 0).with(Resource::DiskFault, 0);
@@ -74,7 +73,7 @@ fn reductions_change_no_verdict_and_no_witness_length() {
 /// Without re-basing, time must be bounded; what happens within the bound must be the same.
 #[test]
 fn rebasing_changes_no_verdict_and_no_witness_length() {
-    let mut named = named::<ToySystem>("drift");
+    let mut named = support::named::<ToySystem>("drift");
     named.scope.budget = named.scope.budget.with(Resource::Tick, 3).with(Resource::Clock, 0);
     let [with, without] = [true, false].map(|rebase| {
         named.scope.reductions.rebase = rebase;
@@ -87,21 +86,21 @@ fn rebasing_changes_no_verdict_and_no_witness_length() {
 
 #[test]
 fn a_bounded_run_is_never_a_proof() {
-    let named = named::<ToySystem>("retries");
+    let named = support::named::<ToySystem>("retries");
     let limits = [
         Limits { states: 100, ..Limits::default() },
         Limits { depth: 5, ..Limits::default() },
         Limits { time: Some(Duration::ZERO), ..Limits::default() },
     ];
     for (limits, word) in limits.into_iter().zip(["100 states", "5 steps", "time"]) {
-        let report = run_named::<ToySystem>(&named, &limits);
+        let report = run_support::named::<ToySystem>(&named, &limits);
         let Verdict::Bounded(why) = &report.verdict else { panic!("{report}") };
         assert!(why.contains(word), "{why}");
         assert!(!report.holds());
         assert!(report.to_string().contains("not a proof"));
     }
     // Steps with more actions than the places where one may be cut short cannot be enumerated; the toy has none.
-    let mut named = named::<ToySystem>("retries");
+    let mut named = support::named::<ToySystem>("retries");
     named.scope.budget = named.scope.budget.with(Resource::KillWithin, 1).with(Resource::Fire, 0);
     assert!(explore(&named.protocol, &named.scope, &Limits::default()).holds());
     named.scope.image_cap = 0;
@@ -113,8 +112,8 @@ fn a_bounded_run_is_never_a_proof() {
 /// Retries are limited in this scope, since every one adds a message: where they are used up, there is no verdict.
 #[test]
 fn the_toy_settles_again_wherever_the_bounds_leave_it_a_retry() {
-    let report = run_named::<ToySystem>(
-        &named::<ToySystem>("retries"),
+    let report = run_support::named::<ToySystem>(
+        &support::named::<ToySystem>("retries"),
         &Limits { recovery: true, ..Limits::default() },
     );
     assert!(report.holds(), "{report}");
