@@ -36,7 +36,7 @@ fn threads_change_nothing() {
     for (name, recovery) in [("retries", false), ("retries", true), ("crashes", false)] {
         let named = support::named::<ToySystem>(name);
         let [one, two, three] = [1, 2, 3].map(|threads| {
-            run_support::named::<ToySystem>(&named, &Limits { threads, recovery, ..Limits::default() })
+            run_named::<ToySystem>(&named, &Limits { threads, recovery, ..Limits::default() })
         });
         assert_eq!(gist(&one), gist(&two));
         assert_eq!(gist(&one), gist(&three));
@@ -93,7 +93,7 @@ fn a_bounded_run_is_never_a_proof() {
         Limits { time: Some(Duration::ZERO), ..Limits::default() },
     ];
     for (limits, word) in limits.into_iter().zip(["100 states", "5 steps", "time"]) {
-        let report = run_support::named::<ToySystem>(&named, &limits);
+        let report = run_named::<ToySystem>(&named, &limits);
         let Verdict::Bounded(why) = &report.verdict else { panic!("{report}") };
         assert!(why.contains(word), "{why}");
         assert!(!report.holds());
@@ -112,7 +112,7 @@ fn a_bounded_run_is_never_a_proof() {
 /// Retries are limited in this scope, since every one adds a message: where they are used up, there is no verdict.
 #[test]
 fn the_toy_settles_again_wherever_the_bounds_leave_it_a_retry() {
-    let report = run_support::named::<ToySystem>(
+    let report = run_named::<ToySystem>(
         &support::named::<ToySystem>("retries"),
         &Limits { recovery: true, ..Limits::default() },
     );
