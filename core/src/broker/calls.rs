@@ -113,7 +113,13 @@ impl Broker {
                 let (topic, old) = self.find(&path)?;
                 let settings = altered(old.settings.clone(), change)?;
                 self.check_settings(&settings)?;
-                Ok((settings != old.settings).then_some(Record::Alter { topic, settings }))
+                let changes = settings != old.settings;
+                let record = Record::Alter { topic, settings };
+                let bytes = record.encode().len() as u64;
+                if self.full && self.segments.admits_urgent(1, bytes) == Err(Refused::Full) {
+                    return Err(Refusal::Full);
+                }
+                Ok(changes.then_some(record))
             }
             Request::Drop { path } => {
                 let (topic, _) = self.find(&path)?;
@@ -179,7 +185,7 @@ impl Broker {
         }
         // These make room, or can.
         let admitted = match change {
-            Request::Alter { .. } | Request::Drop { .. } => self.segments.admits_urgent(1, 0),
+            Request::Alter { .. } | Request::Drop { .. } => self.segments.admits_urgent(1, DROP_BYTES),
             _ => self.segments.admits(1, 0),
         };
         match admitted {
@@ -295,6 +301,9 @@ impl Broker {
         }
     }
 }
+
+/// More than the record of a dropped topic has.
+const DROP_BYTES: u64 = 64;
 
 /// Settings after a change.
 fn altered(mut settings: Settings, change: Change) -> Result<Settings, Refusal> {

@@ -86,6 +86,9 @@ fn a_caller_makes_room_by_dropping_and_altering_but_not_by_creating() {
     assert_eq!(rig.broker.phase(), Phase::Full);
     let other = || Request::Create { path: "other".into(), settings: settings(1) };
     assert_eq!(rig.ask(other()), Response::Refused(Refusal::Full));
+    let attributes = [("a".into(), "b".repeat(100_000).into())].into();
+    let long = Change { attributes, ..Change::default() };
+    assert_eq!(rig.ask(Request::Alter { path: "t".into(), change: long }), Response::Refused(Refusal::Full));
     let change = Change { retention_bytes: Some(Some(10_000)), ..Change::default() };
     assert_eq!(rig.ask(Request::Alter { path: "t".into(), change }), Response::Done);
     rig.pass(Dur::secs(90));
