@@ -36,6 +36,8 @@ pub struct Files {
     root: PathBuf,
     handles: Handles,
     ahead: Option<Ahead>,
+    /// For which there was no space at last: machines try again and again.
+    full: Option<Path>,
     /// Holds the lock for as long as it is open.
     _lock: Arc<File>,
 }
@@ -50,6 +52,7 @@ impl Files {
             root: root.to_path_buf(),
             handles: Handles::new(root),
             ahead: None,
+            full: None,
             _lock: Arc::new(lock),
         })
     }
@@ -68,7 +71,7 @@ impl Files {
     #[cfg(feature = "serve")]
     pub(crate) fn beside(&self) -> Files {
         let (root, handles) = (self.root.clone(), Handles::new(&self.root));
-        Files { root, handles, ahead: None, _lock: self._lock.clone() }
+        Files { root, handles, ahead: None, full: None, _lock: self._lock.clone() }
     }
 
     /// From now on, while a file that was allocated fills, the next one is written with zeros by a thread of its own: syncs
@@ -110,7 +113,14 @@ impl Files {
             DiskOp::Remove(path) => self.remove(path),
             DiskOp::List(path) => self.list(path),
         };
-        result.map_err(|error| map(op.path(), &error))
+        let known = self.full.as_ref() == Some(op.path());
+        let result = result.map_err(|error| map(op.path(), &error, known));
+        match &result {
+            Err(DiskError::NoSpace) => self.full = Some(op.path().clone()),
+            Ok(_) if known && !matches!(op, DiskOp::Create(_)) => self.full = None,
+            _ => {}
+        }
+        result
     }
 
     fn create_dir(&mut self, path: &Path) -> io::Result<DiskOk> {

@@ -5,10 +5,11 @@ use onceward_core::{DiskError, Path};
 use rustix::io::Errno;
 use std::io;
 
-/// The word for an error on a path, told to the log.
-pub(super) fn map(path: &Path, error: &io::Error) -> DiskError {
+/// The word for an error on a path, told to the log; quietly, if it is the one of before.
+pub(super) fn map(path: &Path, error: &io::Error, full: bool) -> DiskError {
     let word = word(error);
     match word {
+        DiskError::NoSpace if full => tracing::debug!(%path, %error, "disk operation refused again"),
         // Machines probe for names: not worth a line.
         DiskError::NotFound | DiskError::Exists => tracing::debug!(%path, %error, "disk operation refused"),
         DiskError::NoSpace => tracing::warn!(%path, %error, "disk operation refused for want of space"),
