@@ -155,7 +155,9 @@ pub struct State<S: Side, O: Outside<S>> {
     pub core: S::Core,
     /// Those who wait for it.
     pub side: S,
+    /// Kept for its room, as are the inputs; empty between steps.
     actions: Vec<S::Action>,
+    inputs: VecDeque<S::Input>,
     timers: Timers<S::Timer>,
     stream: Option<Open<S, O>>,
     over: bool,
@@ -198,6 +200,7 @@ impl<S: Side, O: Outside<S>> Driver<S, O> {
             core,
             side,
             actions: Vec::new(),
+            inputs: VecDeque::new(),
             timers: Timers::new(),
             stream: None,
             over: false,
@@ -228,7 +231,8 @@ impl<S: Side, O: Outside<S>> Driver<S, O> {
     /// The same for somebody who has more to do under the lock.
     pub fn step_locked(self: &Arc<Self>, state: &mut State<S, O>, input: S::Input) {
         let first = state.timers.next();
-        let mut inputs = VecDeque::from([input]);
+        let mut inputs = std::mem::take(&mut state.inputs);
+        inputs.push_back(input);
         while let Some(input) = inputs.pop_front() {
             if state.failed {
                 state.side.fail();
@@ -248,6 +252,8 @@ impl<S: Side, O: Outside<S>> Driver<S, O> {
             }
             state.actions = actions;
         }
+        inputs.clear();
+        state.inputs = inputs;
         // A timer that is now later, or gone, is found out when its old moment has come.
         let sooner = state.timers.next().is_some_and(|next| first.is_none_or(|first| next < first));
         if state.over || (sooner && !mutant!(SleepOn)) {
