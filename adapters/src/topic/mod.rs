@@ -38,6 +38,7 @@ mod driver;
 mod endpoint;
 mod error;
 mod reader;
+mod waiting;
 mod writer;
 
 pub use calls::{ConsumerDescription, Entry, EntryKind, PartitionDescription, TopicDescription, settings};

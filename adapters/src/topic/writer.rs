@@ -6,6 +6,7 @@ use super::convert::write as convert;
 use super::dial::Dialler;
 use super::driver::{Answer, Driver, Network, State, Topical, answered, machine_words, until};
 use super::error::{CloseError, WriteError};
+use super::waiting::Waiting;
 use crate::driver::streams::{Happened, Side, Wish};
 use crate::proto::codec::Outgoing;
 use crate::proto::write as proto;
@@ -129,7 +130,7 @@ impl TopicWriter {
         let changed = Arc::new(Notify::new());
         let side = WriterSide {
             tickets: 0,
-            writes: BTreeMap::new(),
+            writes: Waiting::new(),
             flushes: BTreeMap::new(),
             closes: BTreeMap::new(),
             undelivered: Vec::new(),
@@ -175,7 +176,7 @@ impl TopicWriter {
         let mut state = self.driver.lock();
         let ticket = state.side.ticket();
         let (settle, answer) = oneshot::channel();
-        state.side.writes.insert(ticket, settle);
+        state.side.writes.push(ticket, settle);
         self.driver.step_locked(&mut state, Input::Write(ticket, message.clone()));
         let refused = state.side.refused.take().filter(|(refused, _)| *refused == ticket);
         match refused {
@@ -281,7 +282,7 @@ fn ended(state: &State<WriterSide>) -> WriteError {
 /// Who waits for what.
 pub(super) struct WriterSide {
     tickets: u64,
-    writes: BTreeMap<Ticket, oneshot::Sender<Result<Receipt, WriteError>>>,
+    writes: Waiting<oneshot::Sender<Result<Receipt, WriteError>>>,
     flushes: BTreeMap<Ticket, oneshot::Sender<Result<(), End>>>,
     closes: BTreeMap<Ticket, oneshot::Sender<Report>>,
     /// To be told why, once that is known.
@@ -338,7 +339,7 @@ impl Side for WriterSide {
             }
             Event::Lost(failure, _) => self.publish(WriterEvent::Lost(failure)),
             Event::Refused(ticket, refusal) => {
-                self.writes.remove(&ticket);
+                self.writes.remove(ticket);
                 self.flushes.remove(&ticket);
                 self.closes.remove(&ticket);
                 self.refused = Some((ticket, refusal));
@@ -346,7 +347,7 @@ impl Side for WriterSide {
             Event::Writable => self.changed.notify_waiters(),
             Event::Acknowledged(acknowledged) => {
                 for ack in acknowledged {
-                    if let Some(settle) = self.writes.remove(&ack.ticket) {
+                    if let Some(settle) = self.writes.remove(ack.ticket) {
                         let _ = settle.send(Ok(Receipt { seq_no: ack.seq_no, outcome: ack.outcome }));
                     }
                 }
@@ -364,7 +365,7 @@ impl Side for WriterSide {
             }
             Event::Ended(end) => {
                 for Undelivered { ticket, sent } in std::mem::take(&mut self.undelivered) {
-                    if let Some(settle) = self.writes.remove(&ticket) {
+                    if let Some(settle) = self.writes.remove(ticket) {
                         let _ = settle.send(Err(WriteError::Ended { end: end.clone(), sent }));
                     }
                 }
