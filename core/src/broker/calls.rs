@@ -113,13 +113,15 @@ impl Broker {
                 let (topic, old) = self.find(&path)?;
                 let settings = altered(old.settings.clone(), change)?;
                 self.check_settings(&settings)?;
-                let changes = settings != old.settings;
+                if settings == old.settings {
+                    return Ok(None);
+                }
                 let record = Record::Alter { topic, settings };
-                let bytes = record.encode().len() as u64;
-                if self.full && self.segments.admits_urgent(1, bytes) == Err(Refused::Full) {
+                let fits = || self.segments.admits_urgent(1, record.encode().len() as u64);
+                if self.full && fits() == Err(Refused::Full) {
                     return Err(Refusal::Full);
                 }
-                Ok(changes.then_some(record))
+                Ok(Some(record))
             }
             Request::Drop { path } => {
                 let (topic, _) = self.find(&path)?;

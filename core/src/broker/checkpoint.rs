@@ -17,7 +17,7 @@ use super::journal::{Effect, Then};
 use super::mutants::mutant;
 use super::producers::Producers;
 use super::record::{Known, Part, Record};
-use super::{Broker, Out, mark};
+use super::{Broker, Out, Owed, mark};
 use crate::Clock;
 use crate::log::segments;
 use alloc::{
@@ -128,7 +128,7 @@ impl Broker {
             let Some(bytes) = self.checkpoints.parts.pop_front() else { break };
             let last = self.checkpoints.parts.is_empty();
             let effect = Effect::Other(Record::Part(if last { Part::End } else { Part::Begin }));
-            self.append(clock, (bytes, true), effect, Then::Nothing, out);
+            self.append(clock, Owed { bytes, urgent: true, effect, then: Then::Nothing }, out);
         }
         true
     }

@@ -188,6 +188,8 @@ enum Stage {
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 struct Owed {
     bytes: Bytes,
+    /// A full disk takes it all the same.
+    urgent: bool,
     effect: Effect,
     then: Then,
 }
@@ -258,8 +260,9 @@ impl Broker {
 
     /// A record for the log, as soon as there is room.
     fn owe(&mut self, record: Record, then: Then) {
-        let owed = if record.makes_room() { &mut self.urgent } else { &mut self.owed };
-        owed.push_back(Owed { bytes: record.encode(), effect: Effect::of(record), then });
+        let urgent = record.makes_room();
+        let owed = Owed { bytes: record.encode(), urgent, effect: Effect::of(record), then };
+        if urgent { &mut self.urgent } else { &mut self.owed }.push_back(owed);
     }
 
     /// Appends what waits, as far as there is room: first what sessions and callers wait for, then messages.
@@ -268,9 +271,9 @@ impl Broker {
         if !(ready || self.draining) || ready && !self.checkpoint(clock, out) {
             return;
         }
-        while let Some((Owed { bytes, .. }, urgent)) = self.next_owed() {
-            let bytes = bytes.len() as u64;
-            let admitted = match urgent {
+        while let Some(owed) = self.urgent.front().or(self.owed.front()) {
+            let bytes = owed.bytes.len() as u64;
+            let admitted = match owed.urgent {
                 true => self.segments.admits_urgent(1, bytes),
                 false => self.segments.admits(1, bytes),
             };
@@ -278,12 +281,11 @@ impl Broker {
                 self.pool.ending &= refused == segments::Refused::Overloaded;
                 return;
             }
-            let next = if urgent { self.urgent.pop_front() } else { self.owed.pop_front() };
-            let Some(Owed { bytes, effect, then }) = next else { return };
-            if urgent && self.full {
+            let Some(owed) = self.urgent.pop_front().or_else(|| self.owed.pop_front()) else { return };
+            if owed.urgent && self.full {
                 mark(out, "room made on a full disk");
             }
-            self.append(clock, (bytes, urgent), effect, then, out);
+            self.append(clock, owed, out);
         }
         if ready {
             self.pump_writers(clock, out);
@@ -292,21 +294,9 @@ impl Broker {
         self.acknowledge(self.journal.settled(), out);
     }
 
-    /// The record that is appended next, and whether it is urgent.
-    fn next_owed(&self) -> Option<(&Owed, bool)> {
-        let urgent = self.urgent.front().map(|owed| (owed, true));
-        urgent.or_else(|| self.owed.front().map(|owed| (owed, false)))
-    }
-
-    /// Appends a record that the log admits, as an urgent one or not.
-    fn append(
-        &mut self,
-        clock: Clock,
-        (bytes, urgent): (Bytes, bool),
-        effect: Effect,
-        then: Then,
-        out: &mut Out,
-    ) {
+    /// Appends a record that the log admits.
+    fn append(&mut self, clock: Clock, owed: Owed, out: &mut Out) {
+        let Owed { bytes, urgent, effect, then } = owed;
         self.journal.push(Location::default(), effect, then);
         self.checkpoints.appended(bytes.len());
         self.tell(clock, segments::Input::Append { records: alloc::vec![bytes], urgent }, out);

@@ -20,7 +20,7 @@ use super::journal::{Effect, Then, Written};
 use super::mutants::mutant;
 use super::record::{self, Record};
 use super::status::{self, BAD_REQUEST, OVERLOADED, SCHEME_ERROR, status};
-use super::{Broker, Out, mark};
+use super::{Broker, Out, Owed, mark};
 use crate::log::segments::Refused;
 use crate::reader::wire::Batch;
 use crate::writer::api::METADATA_BYTES;
@@ -366,7 +366,7 @@ impl Broker {
             self.remember(partition, batch.clone());
             let effect = Effect::Messages(Written::of(partition, &batch));
             let bytes = record::messages(partition, &batch);
-            self.append(clock, (bytes, false), effect, Then::Nothing, out);
+            self.append(clock, Owed { bytes, urgent: false, effect, then: Then::Nothing }, out);
             if let Some(partition) = self.catalogue.partition_mut(partition) {
                 partition.next = offset + count;
             }

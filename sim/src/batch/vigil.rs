@@ -49,13 +49,23 @@ impl Vigil {
         Seat { vigil: self, worker }
     }
 
+    /// Waits for the next look, or for less if somebody leaves. Says whether it is time to look.
+    fn wait<'a>(&self, working: MutexGuard<'a, usize>, patience: Duration) -> (MutexGuard<'a, usize>, bool) {
+        let waited = self.over.wait_timeout(working, patience / LOOKS);
+        let (working, result) = waited.unwrap_or_else(PoisonError::into_inner);
+        (working, result.timed_out())
+    }
+
     /// Looks on until all workers have left. Does not return if a run takes longer than that.
     pub(super) fn keep(&self, lanes: &[Lane], patience: Duration) {
         let mut seen = vec![(None, 0); self.seats.len()];
         let mut working = lock(&self.working);
         while *working > 0 {
-            let waited = self.over.wait_timeout(working, patience / LOOKS);
-            working = waited.unwrap_or_else(PoisonError::into_inner).0;
+            let it_is_time;
+            (working, it_is_time) = self.wait(working, patience);
+            if !it_is_time {
+                continue;
+            }
             for (seat, (before, looks)) in self.seats.iter().zip(&mut seen) {
                 let run = *lock(seat);
                 *looks = if run == *before { *looks + 1 } else { 0 };
@@ -119,8 +129,11 @@ pub(crate) fn alone<R: Send>(
         let (mut before, mut looks) = (None, 0);
         let mut working = lock(&vigil.working);
         while *working > 0 {
-            let waited = vigil.over.wait_timeout(working, patience / LOOKS);
-            working = waited.unwrap_or_else(PoisonError::into_inner).0;
+            let it_is_time;
+            (working, it_is_time) = vigil.wait(working, patience);
+            if !it_is_time {
+                continue;
+            }
             let step = lock(&last).clone();
             looks = if step == before { looks + 1 } else { 0 };
             before = step;
@@ -149,4 +162,27 @@ fn stuck(last: Option<(Seen, String)>, again: &str) -> ! {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // Nothing under these locks panics.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn those_who_leave_do_not_hurry_the_others() {
+        let vigil = Vigil::over(50);
+        thread::scope(|scope| {
+            for worker in 0..50 {
+                let seat = vigil.sit(worker);
+                scope.spawn(move || {
+                    seat.runs(0, worker as u64);
+                    let millis = if worker == 0 { 300 } else { 2 * worker as u64 };
+                    thread::sleep(Duration::from_millis(millis));
+                    drop(seat);
+                });
+            }
+            // A run that was given up would be looked for among no lanes at all.
+            vigil.keep(&[], PATIENCE);
+        });
+    }
 }

@@ -38,7 +38,7 @@ pub(super) struct Ahead {
 struct Next {
     len: u64,
     stop: Arc<AtomicBool>,
-    maker: Option<JoinHandle<io::Result<()>>>,
+    maker: JoinHandle<io::Result<()>>,
 }
 
 impl Ahead {
@@ -61,7 +61,7 @@ impl Ahead {
         let stopped = stop.clone();
         let maker = thread::Builder::new().name("onceward-ahead".into());
         match maker.spawn(move || make(&file, len, &stopped)) {
-            Ok(maker) => self.next = Some(Next { len, stop, maker: Some(maker) }),
+            Ok(maker) => self.next = Some(Next { len, stop, maker }),
             Err(error) => tracing::debug!(%error, "no thread to write ahead: done without"),
         }
         self.filling = None;
@@ -70,8 +70,7 @@ impl Ahead {
     /// A file, new and empty, is to have this length. Says whether the one that was written ahead has taken its place.
     pub(super) fn take(&mut self, path: &Path, full: &OsPath, len: u64) -> bool {
         self.filling = Some((path.clone(), len));
-        let done = |next: &mut Next| next.maker.as_ref().is_none_or(JoinHandle::is_finished);
-        let Some(mut next) = self.next.take_if(done) else { return false };
+        let Some(next) = self.next.take_if(|next| next.maker.is_finished()) else { return false };
         let made = next.len == len && next.made();
         let taken = made && fs::rename(&self.path, full).is_ok();
         if !taken {
@@ -82,7 +81,7 @@ impl Ahead {
 
     /// Gives the file up, if there is one: its space may be needed. Says whether there was one.
     pub(super) fn give_up(&mut self) -> bool {
-        let Some(mut next) = self.next.take() else { return false };
+        let Some(next) = self.next.take() else { return false };
         next.stop.store(true, Ordering::Relaxed);
         next.made();
         // A try is enough: whoever begins next in this folder tries again.
@@ -93,15 +92,14 @@ impl Ahead {
 
 impl Next {
     /// Waits for the maker. Says whether the file is as it should be.
-    fn made(&mut self) -> bool {
-        let result = self.maker.take().map(JoinHandle::join);
-        match result {
-            Some(Ok(Ok(()))) => true,
-            Some(Ok(Err(error))) => {
+    fn made(self) -> bool {
+        match self.maker.join() {
+            Ok(Ok(())) => true,
+            Ok(Err(error)) => {
                 tracing::debug!(%error, "nothing was written ahead");
                 false
             }
-            _ => false,
+            Err(_) => false,
         }
     }
 }
