@@ -9,7 +9,8 @@ use onceward::serve::Options;
 use onceward::serve::Tls;
 use onceward_core::Dur;
 use serde_json::json;
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 pub(super) const HELP: &str = "\
 The broker speaks the YDB Topic API over gRPC, so that programs with YDB's own clients write and read topics here: create \
@@ -91,6 +92,14 @@ fn advertised(text: &str) -> Result<(String, u16), String> {
     Ok((host.to_owned(), port))
 }
 
+/// How many bytes are free, if they are fewer than the reserve that is still to be held back.
+fn too_little(data: &Path, reserve: u64) -> Option<u64> {
+    let held = fs::metadata(data.join("reserve")).map_or(0, |file| file.len());
+    let disk = rustix::fs::statvfs(data).ok()?;
+    let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+    (held < reserve && free < reserve).then_some(free)
+}
+
 impl Serve {
     pub(super) fn run(self, session: &Session) -> anyhow::Result<()> {
         #[cfg(feature = "tls")]
@@ -98,7 +107,7 @@ impl Serve {
             return Err(HalfAPair.into());
         }
         let signal = Signal::catch().context("signals cannot be caught")?;
-        let mut defaults = Options::new(self.data);
+        let mut defaults = Options::new(&self.data);
         let pool = &mut defaults.config.pool;
         pool.flush_interval = Some(Dur::secs(self.flush_interval));
         pool.segment_bytes = self.max_segment_size;
@@ -124,6 +133,10 @@ impl Serve {
             text.push_str(&format!(", metrics on {metrics}"));
         }
         session.result(&text, &value)?;
+        if let Some(free) = too_little(&self.data, self.reserve) {
+            let (data, reserve) = (self.data.display(), self.reserve);
+            tracing::warn!(%data, free, reserve, "writers are refused: the disk has no room for the reserve");
+        }
         server.serve_until(signal.wait())?;
         tracing::info!("a signal: ending in order");
         server.stop()?;
