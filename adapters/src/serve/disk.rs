@@ -1,11 +1,13 @@
 //! Threads that perform disk operations, so that the machine goes on while the device is busy: a broker has much to do for
 //! each message, and prepares the next group meanwhile. What a machine does in the background, by the number of its
-//! operations (from [`OP_IDS`] on), has a thread of its own, so that no acknowledgement waits for it. Decides nothing else.
+//! operations (from [`OP_IDS`] on), has a thread of its own, so that no acknowledgement waits for it. The log's thread syncs
+//! what it has written before it is asked to, where that is what will be asked for: see [`Early`]. Decides nothing else.
 //!
 //! Invariants: of each of the two kinds one operation at a time, in the order in which they were asked for; a machine has
 //! each file in one of them; one completion for each operation; whoever was told to wake up finds one; after
 //! [`Disk::abandon`] nothing of what was asked for before is begun, under way or handed over.
 
+use super::early::Early;
 use crate::driver::files::Files;
 use crate::driver::metrics::Metrics;
 use crate::driver::port::{Disk, Performer};
@@ -35,8 +37,9 @@ impl DiskThreads {
         wake: impl Fn() + Clone + Send + 'static,
     ) -> std::io::Result<DiskThreads> {
         let performer = |files| Performer { files, metrics: metrics.clone(), recorder: recorder.cloned() };
-        let background = Lane::start("onceward-pool", performer(files.beside()), wake.clone())?;
-        Ok(DiskThreads { log: Lane::start("onceward-log", performer(files), wake)?, background })
+        let background = Lane::start("onceward-pool", performer(files.beside()), None, wake.clone())?;
+        let log = Lane::start("onceward-log", performer(files), Some(Early::default()), wake)?;
+        Ok(DiskThreads { log, background })
     }
 }
 
@@ -90,7 +93,11 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn run(&self, mut performer: Performer, wake: impl Fn()) {
+    fn run(&self, mut performer: Performer, mut early: Option<Early>, wake: impl Fn()) {
+        // Nobody can tell what a panic has left half done: to the machine it is a failure as any other.
+        let mut perform = |op: &DiskOp| {
+            catch_unwind(AssertUnwindSafe(|| performer.perform(op))).unwrap_or(Err(DiskError::Io))
+        };
         let mut state = self.lock();
         while !state.end {
             let Some((id, op)) = state.waiting.pop_front() else {
@@ -99,26 +106,39 @@ impl Shared {
             };
             state.busy = true;
             drop(state);
-            // Nobody can tell what a panic has left half done: to the machine it is a failure as any other.
-            let result = catch_unwind(AssertUnwindSafe(|| performer.perform(&op)));
-            let result = result.unwrap_or(Err(DiskError::Io));
+            let mut next = None;
+            let result = early.as_mut().and_then(|early| early.answer(&op)).unwrap_or_else(|| {
+                let result = perform(&op);
+                next = early.as_mut().and_then(|early| early.performed(&op, &result));
+                result
+            });
+            state = self.lock();
+            state.done.push((id, result));
+            state.busy = next.is_some();
+            drop(state);
+            wake();
+            if let (Some(early), Some(op)) = (&mut early, next) {
+                let result = perform(&op);
+                early.synced(op, result);
+            }
             state = self.lock();
             state.busy = false;
-            state.done.push((id, result));
-            drop(state);
             self.idle.notify_one();
-            wake();
-            state = self.lock();
         }
     }
 }
 
 impl Lane {
-    fn start(name: &str, performer: Performer, wake: impl Fn() + Send + 'static) -> std::io::Result<Lane> {
+    fn start(
+        name: &str,
+        performer: Performer,
+        early: Option<Early>,
+        wake: impl Fn() + Send + 'static,
+    ) -> std::io::Result<Lane> {
         let shared = Arc::new(Shared::default());
         let of = shared.clone();
         let thread = std::thread::Builder::new().name(name.into());
-        Ok(Lane { shared, thread: Some(thread.spawn(move || of.run(performer, wake))?) })
+        Ok(Lane { shared, thread: Some(thread.spawn(move || of.run(performer, early, wake))?) })
     }
 
     fn ask(&self, id: OpId, op: DiskOp) -> usize {
@@ -164,22 +184,27 @@ impl Drop for Lane {
 mod tests {
     use super::*;
     use crate::driver::metrics::NoMetrics;
+    use crate::driver::record::Recording;
     use bytes::Bytes;
-    use onceward_core::{DiskOk, Dur, Path};
+    use onceward_core::{DiskOk, Dur, Path, SyncKind};
     use std::sync::mpsc::{Receiver, channel};
 
     struct Rig {
         disk: DiskThreads,
         woken: Receiver<()>,
         folder: tempfile::TempDir,
+        record: Arc<Recording>,
     }
 
     fn rig(metrics: Arc<dyn Metrics>) -> Rig {
         let folder = tempfile::tempdir().unwrap();
         let (wake, woken) = channel();
         let files = Files::open(folder.path()).unwrap();
-        let disk = DiskThreads::start(files, &metrics, None, move || wake.send(()).unwrap_or(())).unwrap();
-        Rig { disk, woken, folder }
+        let record = Arc::new(Recording::new());
+        let recorder = record.clone() as Arc<dyn Recorder>;
+        let wake = move || wake.send(()).unwrap_or(());
+        let disk = DiskThreads::start(files, &metrics, Some(&recorder), wake).unwrap();
+        Rig { disk, woken, folder, record }
     }
 
     impl Rig {
@@ -196,6 +221,27 @@ mod tests {
 
     fn write(offset: u64, data: &'static [u8]) -> DiskOp {
         DiskOp::Write { path: Path::from("a"), offset, data: Bytes::from_static(data) }
+    }
+
+    fn sync() -> DiskOp {
+        DiskOp::Sync { path: Path::from("a"), kind: SyncKind::Data }
+    }
+
+    #[test]
+    fn a_group_is_synced_once_and_before_it_is_asked_for() {
+        let mut rig = rig(Arc::new(NoMetrics));
+        rig.disk.ask(OpId(0), DiskOp::Create(Path::from("a")));
+        rig.disk.ask(OpId(1), write(0, b"first"));
+        rig.disk.ask(OpId(2), sync());
+        rig.disk.ask(OpId(3), write(5, b"second"));
+        rig.take(4);
+        while rig.record.started() < 5 {
+            std::thread::yield_now();
+        }
+        rig.disk.ask(OpId(4), sync());
+        assert_eq!(rig.take(1), [(OpId(4), Ok(DiskOk::Done))]);
+        let performed = rig.record.operations();
+        assert_eq!((performed.len(), &performed[4]), (5, &(sync(), Some(Ok(DiskOk::Done)))));
     }
 
     #[test]
@@ -283,7 +329,7 @@ mod tests {
     fn a_panic_is_a_failure_and_the_thread_goes_on() {
         let mut rig = rig(Arc::new(Panicky));
         rig.disk.ask(OpId(0), DiskOp::Create(Path::from("a")));
-        rig.disk.ask(OpId(1), DiskOp::Sync { path: Path::from("a"), kind: onceward_core::SyncKind::Data });
+        rig.disk.ask(OpId(1), sync());
         rig.disk.ask(OpId(2), write(0, b"z"));
         let done = rig.take(3);
         assert_eq!((&done[1].1, &done[2].1), (&Err(DiskError::Io), &Ok(DiskOk::Wrote(1))));

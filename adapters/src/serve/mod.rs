@@ -12,6 +12,7 @@ mod access;
 mod connections;
 mod convert;
 mod disk;
+mod early;
 mod error;
 mod grpc;
 mod host;
@@ -171,6 +172,7 @@ impl Options {
         let serving = builder
             .initial_stream_window_size(WINDOW)
             .initial_connection_window_size(4 * WINDOW)
+            .max_frame_size(FRAME)
             .http2_keepalive_interval(Some(Duration::from_secs(30)))
             .serve_with_incoming_shutdown(api, incoming, async {
                 // Whether it was asked for or nobody is left to ask.
@@ -227,6 +229,8 @@ impl Tls {
 
 /// Bytes of a stream that a client may have sent and nobody has read yet.
 const WINDOW: u32 = 1 << 20;
+/// Largest frame of HTTP/2 that is taken, in bytes: a request of many messages comes in one, and in few reads.
+const FRAME: u32 = 256 << 10;
 
 /// A broker that is being served. Dropping it ends it as a crash would.
 pub struct Server {

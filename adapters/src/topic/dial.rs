@@ -29,6 +29,8 @@ use tonic::{Code, Request, Streaming};
 const ANSWER: usize = 64 << 20;
 /// Bytes of a stream that a server may have sent and nobody has read yet.
 const WINDOW: u32 = 1 << 20;
+/// Largest frame of HTTP/2 that is taken, in bytes: a request of many messages comes in one, and in few reads.
+const FRAME: u32 = 256 << 10;
 /// A connection on which nothing comes is asked for a sign of life this often, and given up without one after as long.
 const ALIVE: Duration = Duration::from_secs(10);
 
@@ -99,6 +101,7 @@ impl Dialler {
             .tcp_nodelay(true)
             .initial_stream_window_size(WINDOW)
             .initial_connection_window_size(WINDOW)
+            .max_frame_size(FRAME)
             .http2_keep_alive_interval(ALIVE)
             .keep_alive_timeout(ALIVE);
         #[cfg(feature = "tls")]
