@@ -204,6 +204,21 @@ pub(crate) struct PartitionStats {
     pub(crate) store_size_bytes: i64,
     #[prost(message, optional, tag = "3")]
     pub(crate) last_write_time: Option<Timestamp>,
+    #[prost(message, optional, tag = "4")]
+    pub(crate) max_write_time_lag: Option<Duration>,
+    #[prost(message, optional, tag = "5")]
+    pub(crate) bytes_written: Option<MultipleWindowsStat>,
+}
+
+/// Sums over the last minute, hour and day.
+#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+pub(crate) struct MultipleWindowsStat {
+    #[prost(int64, tag = "1")]
+    pub(crate) per_minute: i64,
+    #[prost(int64, tag = "2")]
+    pub(crate) per_hour: i64,
+    #[prost(int64, tag = "3")]
+    pub(crate) per_day: i64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
@@ -220,6 +235,10 @@ pub(crate) struct TopicStats {
     pub(crate) store_size_bytes: i64,
     #[prost(message, optional, tag = "2")]
     pub(crate) min_last_write_time: Option<Timestamp>,
+    #[prost(message, optional, tag = "3")]
+    pub(crate) max_write_time_lag: Option<Duration>,
+    #[prost(message, optional, tag = "4")]
+    pub(crate) bytes_written: Option<MultipleWindowsStat>,
 }
 
 #[derive(Clone, PartialEq, Eq, prost::Message)]

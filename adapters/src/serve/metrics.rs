@@ -1,5 +1,6 @@
 //! What is counted while the broker runs, and how Prometheus is told. Decides nothing.
 
+use super::traffic::Traffic;
 use crate::driver::metrics::Metrics;
 use onceward_core::broker::api::Status;
 use onceward_core::log::api::Phase;
@@ -29,6 +30,8 @@ pub(super) struct Counters {
     pub(super) bytes_out: AtomicU64,
     pub(super) failures: AtomicU64,
     pub(super) calls: AtomicU64,
+    /// Of each partition.
+    pub(super) traffic: Traffic,
     panics: AtomicU64,
     written_bytes: AtomicU64,
     read_bytes: AtomicU64,

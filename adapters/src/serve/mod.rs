@@ -20,6 +20,7 @@ mod http;
 mod metrics;
 mod path;
 mod status;
+mod traffic;
 
 pub use error::ServeError;
 

@@ -440,6 +440,7 @@ mod tests {
         let figures = |rate: f64| Figures { messages: 1, seconds: 1.0, rate, cpu_us: 1.0 };
         let loaded = |rate| Loaded { figures: figures(rate), p50_us: 0.0, p99_us: 0.0, group: 1.0 };
         let row = Storing {
+            window: 1000,
             producers: 1,
             partitions: 1,
             broker: vec![loaded(6.0), loaded(8.0)],

@@ -9,6 +9,7 @@ use crate::serve::proto::common::Attributes;
 use crate::serve::proto::services::{Entry, VirtualTimestamp};
 use crate::serve::proto::topic as proto;
 use crate::serve::status::{Checked, NOT_FOUND, SCHEME_ERROR, bad, failure, unsupported};
+use crate::serve::traffic::{Lately, Traffic};
 use onceward_core::Dur;
 use onceward_core::broker::api::{Change, Consumer, Description, PartitionDescription, Request, Settings};
 use std::collections::BTreeMap;
@@ -115,8 +116,13 @@ pub(crate) struct Include {
     pub(crate) location: bool,
 }
 
-/// A topic as it is.
-pub(crate) fn described(topic: &Description, include: Include) -> proto::DescribeTopicResult {
+/// A topic as it is. The client for Rust takes no answer in which a span or a moment is missing: one that there is not is 0,
+/// as in requests.
+pub(crate) fn described(
+    topic: &Description,
+    traffic: &Traffic,
+    include: Include,
+) -> proto::DescribeTopicResult {
     let settings = &topic.settings;
     let bytes = topic.partitions.iter().map(|partition| partition.bytes).sum();
     let active = topic.partitions.len() as i64;
@@ -130,21 +136,23 @@ pub(crate) fn described(topic: &Description, include: Include) -> proto::Describ
         }),
         partitions: (0..)
             .zip(&topic.partitions)
-            .map(|(number, partition)| described_partition(number, partition, include))
+            .map(|(number, partition)| described_partition(topic, traffic, (number, partition), include))
             .collect(),
-        retention_period: settings.retention.map(duration),
+        retention_period: Some(duration(settings.retention.unwrap_or(Dur::ZERO))),
         retention_storage_mb: settings.retention_bytes.map_or(0, |bytes| signed(bytes.div_ceil(MIB))),
         supported_codecs: supported(&settings.codecs),
         attributes: plain(&settings.attributes),
         consumers: settings.consumers.iter().map(|(name, is)| described_consumer(name, is)).collect(),
-        topic_stats: include.stats.then(|| proto::TopicStats {
-            store_size_bytes: signed(bytes),
-            min_last_write_time: topic
-                .partitions
-                .iter()
-                .filter_map(|partition| partition.last_write)
-                .min()
-                .map(timestamp),
+        topic_stats: include.stats.then(|| {
+            let each = (0..).zip(&topic.partitions).map(|(number, _)| traffic.lately(&topic.path, number));
+            let lately = each.fold(Lately::default(), Lately::and);
+            let last = topic.partitions.iter().filter_map(|partition| partition.last_write).min();
+            proto::TopicStats {
+                store_size_bytes: signed(bytes),
+                min_last_write_time: Some(timestamp(last.unwrap_or_default())),
+                max_write_time_lag: Some(duration(lately.lag)),
+                bytes_written: Some(windows(lately)),
+            }
         }),
     }
 }
@@ -152,6 +160,7 @@ pub(crate) fn described(topic: &Description, include: Include) -> proto::Describ
 /// One partition of a topic as it is.
 pub(crate) fn described_one(
     topic: &Description,
+    traffic: &Traffic,
     request: &proto::DescribePartitionRequest,
 ) -> Checked<proto::DescribePartitionResult> {
     let number = partition("partition_id", request.partition_id)?;
@@ -159,13 +168,14 @@ pub(crate) fn described_one(
         return Err(failure(SCHEME_ERROR, format!("{} has no partition {number}", topic.path)));
     };
     let include = Include { stats: request.include_stats, location: request.include_location };
-    let partition = Some(described_partition(number.into(), found, include));
+    let partition = Some(described_partition(topic, traffic, (number, found), include));
     Ok(proto::DescribePartitionResult { partition })
 }
 
 /// How a consumer of a topic stands.
 pub(crate) fn standing(
     topic: &Description,
+    traffic: &Traffic,
     request: &proto::DescribeConsumerRequest,
 ) -> Checked<proto::DescribeConsumerResult> {
     let name = &*request.consumer;
@@ -173,8 +183,8 @@ pub(crate) fn standing(
         return Err(failure(SCHEME_ERROR, format!("{} has no consumer {name:?}", topic.path)));
     };
     let include = Include { stats: request.include_stats, location: request.include_location };
-    let partition = |(number, partition): (i64, &PartitionDescription)| {
-        let described = described_partition(number, partition, include);
+    let partition = |(number, partition): (u32, &PartitionDescription)| {
+        let described = described_partition(topic, traffic, (number, partition), include);
         proto::ConsumerPartitionInfo {
             partition_id: described.partition_id,
             active: described.active,
@@ -193,18 +203,36 @@ pub(crate) fn standing(
     })
 }
 
-fn described_partition(number: i64, is: &PartitionDescription, include: Include) -> proto::PartitionInfo {
+fn described_partition(
+    topic: &Description,
+    traffic: &Traffic,
+    (number, is): (u32, &PartitionDescription),
+    include: Include,
+) -> proto::PartitionInfo {
     proto::PartitionInfo {
-        partition_id: number,
+        partition_id: number.into(),
         active: true,
-        partition_stats: include.stats.then(|| proto::PartitionStats {
-            partition_offsets: Some(offsets(is.available)),
-            store_size_bytes: signed(is.bytes),
-            last_write_time: is.last_write.map(timestamp),
+        partition_stats: include.stats.then(|| {
+            let lately = traffic.lately(&topic.path, number);
+            proto::PartitionStats {
+                partition_offsets: Some(offsets(is.available)),
+                store_size_bytes: signed(is.bytes),
+                last_write_time: Some(timestamp(is.last_write.unwrap_or_default())),
+                max_write_time_lag: Some(duration(lately.lag)),
+                bytes_written: Some(windows(lately)),
+            }
         }),
         partition_location: include
             .location
             .then_some(proto::PartitionLocation { node_id: NODE, generation: GENERATION }),
+    }
+}
+
+fn windows(lately: Lately) -> proto::MultipleWindowsStat {
+    proto::MultipleWindowsStat {
+        per_minute: signed(lately.bytes_per_minute),
+        per_hour: signed(lately.bytes_per_hour),
+        per_day: signed(lately.bytes_per_day),
     }
 }
 

@@ -196,12 +196,15 @@ fn what_the_broker_says_has_the_bytes_that_clients_expect() {
         created_at: Wall(2_000_000_000),
         partitions: vec![partition],
     };
+    let traffic = Traffic::default();
+    traffic.wrote(&topic.path, 0, 6, Dur(1_000_000_002));
     let all = Include { stats: true, location: true };
     assert_eq!(
-        encoded(&described(&topic, all)),
-        "0a110a066576656e7473281140644a0308d00f120808011801220208011a1610012a0c0a0408021009106\
-         41a0208013204080110012202083c28023a030a010152060a01751201765a160a016310011a0208092a030a01013206\
-         0a01781201796a06086412020801"
+        encoded(&described(&topic, &traffic, all)),
+        "0a110a066576656e7473281140644a0308d00f120808011801220208011a2410012a1a0a0408021009\
+         10641a0208012204080110022a06080610061806\
+         3204080110012202083c28023a030a010152060a01751201765a160a016310011a0208092a030a010132060a0178120179\
+         6a140864120208011a04080110022206080610061806"
             .split_whitespace()
             .collect::<String>()
     );
@@ -212,17 +215,21 @@ fn what_the_broker_says_has_the_bytes_that_clients_expect() {
         ..Default::default()
     };
     assert_eq!(
-        encoded(&standing(&topic, &asked).unwrap()),
-        "0a110a066576656e7473281140644a0308d00f12160a016310011a0208092a030a010132060a01781201791a1d10012a0c0a04\
-         0802100910641a020801320510041a01723a0408011001"
+        encoded(&standing(&topic, &traffic, &asked).unwrap()),
+        "0a110a066576656e7473281140644a0308d00f12160a016310011a0208092a030a010132060a01781201791a2b10012a1a0a04\
+         0802100910641a0208012204080110022a06080610061806320510041a01723a0408011001"
     );
     asked.consumer = "other".into();
-    assert_eq!(standing(&topic, &asked).unwrap_err().code, SCHEME_ERROR);
+    assert_eq!(standing(&topic, &traffic, &asked).unwrap_err().code, SCHEME_ERROR);
 
-    let plain = described(&topic, Include::default());
+    let plain = described(&topic, &traffic, Include::default());
     assert!(plain.topic_stats.is_none() && plain.partitions[0].partition_stats.is_none());
     let one = |partition_id| {
-        described_one(&topic, &proto::DescribePartitionRequest { partition_id, ..Default::default() })
+        described_one(
+            &topic,
+            &traffic,
+            &proto::DescribePartitionRequest { partition_id, ..Default::default() },
+        )
     };
     assert_eq!(one(0).unwrap().partition.unwrap(), plain.partitions[0]);
     assert_eq!(one(1).unwrap_err().code, SCHEME_ERROR);

@@ -41,7 +41,7 @@ pub(super) async fn commit(api: Api, caller: Caller, asked: CommitOffsetRequest)
 pub(super) async fn describe(api: Api, caller: Caller, asked: DescribeTopicRequest) -> Checked<Option<Any>> {
     let topic = find(&api, &caller, &asked.path).await?;
     let include = Include { stats: asked.include_stats, location: asked.include_location };
-    Ok(result("Topic.DescribeTopicResult", &convert::described(&topic, include)))
+    Ok(result("Topic.DescribeTopicResult", &convert::described(&topic, &caller.counters.traffic, include)))
 }
 
 pub(super) async fn describe_partition(
@@ -50,7 +50,10 @@ pub(super) async fn describe_partition(
     asked: DescribePartitionRequest,
 ) -> Checked<Option<Any>> {
     let topic = find(&api, &caller, &asked.path).await?;
-    Ok(result("Topic.DescribePartitionResult", &convert::described_one(&topic, &asked)?))
+    Ok(result(
+        "Topic.DescribePartitionResult",
+        &convert::described_one(&topic, &caller.counters.traffic, &asked)?,
+    ))
 }
 
 pub(super) async fn describe_consumer(
@@ -59,7 +62,7 @@ pub(super) async fn describe_consumer(
     asked: DescribeConsumerRequest,
 ) -> Checked<Option<Any>> {
     let topic = find(&api, &caller, &asked.path).await?;
-    Ok(result("Topic.DescribeConsumerResult", &convert::standing(&topic, &asked)?))
+    Ok(result("Topic.DescribeConsumerResult", &convert::standing(&topic, &caller.counters.traffic, &asked)?))
 }
 
 async fn find(api: &Api, caller: &Caller, path: &str) -> Checked<Description> {

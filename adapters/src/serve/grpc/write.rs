@@ -4,15 +4,19 @@
 
 use super::Caller;
 use super::stream::{Heard, Speech};
+use crate::driver::port::nanos;
 use crate::serve::access::Right;
 use crate::serve::convert::write::Known;
 use crate::serve::metrics::count;
 use crate::serve::proto::write::{FromClient, FromServer};
 use crate::serve::status::Checked;
+use crate::serve::traffic::Traffic;
 use onceward_core::broker::api::Message;
-use onceward_core::writer::wire::{self, Status};
+use onceward_core::writer::wire::{self, AckStatus, Status};
+use onceward_core::{Dur, Wall};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 use tokio::sync::OwnedSemaphorePermit;
 
 /// See the module's documentation.
@@ -30,6 +34,9 @@ pub(super) struct WriteSpeech {
 struct State {
     known: Known,
     topics: Vec<Arc<str>>,
+    partition: u32,
+    /// How long each message is that is not acknowledged, and when it came to be; the oldest first.
+    sent: VecDeque<(u64, Wall)>,
     /// Requests that are not acknowledged in whole, the oldest first.
     open: VecDeque<Open>,
     bytes: u64,
@@ -79,6 +86,26 @@ impl State {
     }
 }
 
+impl State {
+    /// Takes what was acknowledged into account, but for what had been there before.
+    fn stored(&mut self, acks: &[wire::Ack], traffic: &Traffic) {
+        let Some(topic) = self.topics.first() else { return };
+        let now = Wall(nanos(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()));
+        let (mut written, mut bytes, mut lag) = (0, 0, Dur::ZERO);
+        for (ack, (length, created_at)) in acks.iter().zip(self.sent.drain(..acks.len().min(self.sent.len())))
+        {
+            if matches!(ack.status, AckStatus::Written { .. }) {
+                written += 1;
+                bytes += length;
+                lag = lag.max(Dur(now.0.saturating_sub(created_at.0)));
+            }
+        }
+        if written > 0 {
+            traffic.wrote(topic, self.partition, bytes, lag);
+        }
+    }
+}
+
 impl Speech for WriteSpeech {
     type FromClient = FromClient;
     type FromServer = FromServer;
@@ -89,9 +116,12 @@ impl Speech for WriteSpeech {
         self.allow(&message, &mut state.topics)?;
         let mut kib = 0;
         if let wire::FromClient::Write { messages, .. } = &message {
-            let size = |message: &wire::Numbered| message.payload.data.len() as u64 + OVERHEAD;
-            let bytes: u64 = messages.iter().map(size).sum();
-            let payload = bytes - OVERHEAD * messages.len() as u64;
+            let sent =
+                |message: &wire::Numbered| (message.payload.data.len() as u64, message.payload.created_at);
+            let from = state.sent.len();
+            state.sent.extend(messages.iter().map(sent));
+            let payload: u64 = state.sent.range(from..).map(|(length, _)| length).sum();
+            let bytes = payload + OVERHEAD * messages.len() as u64;
             count(&self.caller.counters.messages_in, messages.len() as u64);
             count(&self.caller.counters.bytes_in, payload);
             state.bytes += bytes;
@@ -105,9 +135,13 @@ impl Speech for WriteSpeech {
         let Message::WriteReply(reply) = message else { return None };
         let mut state = self.lock();
         match &reply {
-            wire::FromServer::Acks(acks) => state.acknowledged(acks.len()),
+            wire::FromServer::Acks(acks) => {
+                state.acknowledged(acks.len());
+                state.stored(acks, &self.caller.counters.traffic);
+            }
             wire::FromServer::Failed(_) => count(&self.caller.counters.failures, 1),
-            wire::FromServer::Init(_) | wire::FromServer::TokenUpdated => {}
+            wire::FromServer::Init(session) => state.partition = session.partition,
+            wire::FromServer::TokenUpdated => {}
         }
         Some((state.known.said(reply), None))
     }
