@@ -14,10 +14,11 @@ use onceward::driver::record::{Recorded, Recording};
 use onceward::store::Options;
 use onceward::{EventId, EventStore, Expected, Key, Name, NewEvent, Part};
 use onceward_core::log::api::{Request, Response};
-use onceward_core::{CallId, ClientId, DiskOp, OpId};
-use onceward_model::world::disk::{Disk, Geometry, Image, Outcome};
-use std::path::{Path, PathBuf};
+use onceward_core::{CallId, ClientId};
+use onceward_model::world::disk::Image;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
+use support::losses::{Dice, Lie, losses, memory, read_back, write_out};
 use support::witness::{Witness, append, response};
 
 /// One life of a store: what was there before, what it did, what its clients saw.
@@ -39,45 +40,11 @@ enum What {
     Replied(Response),
 }
 
-/// A driver's lie.
-#[derive(Clone, Copy, PartialEq, Debug)]
-enum Lie {
-    None,
-    /// No file is synced.
-    FileSyncs,
-    /// No folder is synced.
-    FolderSyncs,
-}
-
-impl Lie {
-    fn about(self, op: &DiskOp) -> bool {
-        match op {
-            DiskOp::Sync { .. } => self == Lie::FileSyncs,
-            DiskOp::SyncDir(_) => self == Lie::FolderSyncs,
-            _ => false,
-        }
-    }
-}
-
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) as usize % sides
-    }
-}
-
 fn options() -> Options {
     let mut options = Options::default();
     // Small, so that a short run begins and seals several.
     options.config.segments.segment_bytes = 24 << 10;
     options
-}
-
-fn memory() -> PathBuf {
-    let shm = Path::new("/dev/shm");
-    if shm.is_dir() { shm.to_path_buf() } else { std::env::temp_dir() }
 }
 
 /// What a client asks in its n-th turn: client 0 one event, guarded; client 1 a batch over two entities; client 2 with
@@ -149,22 +116,6 @@ fn live(life: u64, folder: &Path, turns: u64) -> Life {
     Life { before, operations: recording.operations(), notes: notes.into_inner().unwrap() }
 }
 
-fn read_back(folder: &Path) -> Image {
-    let mut image = Image::default();
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let entry = entry.unwrap();
-        let bytes = std::fs::read(entry.path()).unwrap();
-        image.files.insert(entry.file_name().to_str().unwrap().into(), bytes);
-    }
-    image
-}
-
-fn write_out(image: &Image, folder: &Path) {
-    for (path, bytes) in &image.files {
-        std::fs::write(folder.join(path.as_str()), bytes).unwrap();
-    }
-}
-
 /// What was tried.
 #[derive(Default, Debug)]
 struct Tried {
@@ -184,52 +135,30 @@ fn lose_power(
     dice: &mut Dice,
     tried: &mut Tried,
 ) -> Result<(), String> {
-    let mut disk = Disk::from_image(Geometry::SIMULATED, &life.before);
     let mut notes = life.notes.iter().peekable();
-    for at in 0..=life.operations.len() {
-        while let Some(note) = notes.next_if(|note| note.operations <= at) {
+    losses(&life.before, &life.operations, lie, dice, &mut |dice, loss| {
+        while let Some(note) = notes.next_if(|note| note.operations <= loss.at) {
             match &note.what {
                 What::Called(request) => witness.called(note.call, request),
                 What::Replied(response) => witness.replied(note.call, response).map_err(|v| v.to_string())?,
             }
         }
-        // Power goes before this operation is done: it was asked for, or not even that.
-        let mut lost = disk.clone();
-        if at < life.operations.len() && dice.roll(2) == 0 {
-            lost.submit(OpId(0), life.operations[at].0.clone());
-        }
-        let (bias, seed) = (1 + dice.roll(4), dice.roll(1 << 30) as u64);
-        let fates = lost.draw_fates(Some(seed), &mut |slot| {
-            // From "hardly anything survives" to "anything may".
-            if dice.roll(4) < bias { dice.roll(slot.fates.len()) } else { 0 }
-        });
-        let before = lost.durable_image();
-        lost.power_loss(&fates);
-        let left = lost.durable_image();
         tried.losses += 1;
-        tried.torn += usize::from(before != left);
+        tried.torn += usize::from(loss.torn);
 
         let mut next = witness.clone();
         next.crashed(true);
-        let broken = |what: String| format!("power lost at operation {at}, {fates}: {what}");
         let folder = tempfile::tempdir_in(memory()).unwrap();
-        write_out(&left, folder.path());
+        write_out(&loss.left, folder.path());
         if again && dice.roll(12) == 0 {
             let folder = tempfile::tempdir_in(memory()).unwrap();
-            write_out(&left, folder.path());
+            write_out(&loss.left, folder.path());
             tried.again += 1;
             let second = live(tried.again as u64, folder.path(), 2);
-            lose_power(&second, next.clone(), lie, false, dice, tried).map_err(broken)?;
+            lose_power(&second, next.clone(), lie, false, dice, tried)?;
         }
-        judge(folder.path(), next, 1_000 + tried.losses as u64).map_err(broken)?;
-
-        if let Some((op, result)) = life.operations.get(at).filter(|(op, _)| !lie.about(op)) {
-            disk.submit(OpId(0), op.clone());
-            let simulated = disk.complete(OpId(0), &Outcome::Ok);
-            assert_eq!(simulated, *result, "the simulated disk answers as the real one did: {op:?}");
-        }
-    }
-    Ok(())
+        judge(folder.path(), next, 1_000 + tried.losses as u64)
+    })
 }
 
 /// Opens what a loss left, looks at everything, appends, closes, and looks again.

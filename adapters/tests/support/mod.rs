@@ -3,6 +3,7 @@
 #![allow(dead_code, unreachable_pub, clippy::expect_used)]
 
 pub mod counter;
+pub mod losses;
 pub mod witness;
 
 use std::future::Future;
