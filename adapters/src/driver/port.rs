@@ -108,9 +108,7 @@ impl<D: Disk> HostPort<D> {
 
 impl<N: Node, D: Disk> Port<N> for HostPort<D> {
     fn now(&mut self) -> Clock {
-        // A wall clock before 1970 is a wall clock at 1970: machines draw no conclusions from it.
-        let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        Clock { mono: Mono(nanos(self.origin.elapsed())), wall: Wall(nanos(wall)) }
+        Clock { mono: Mono(nanos(self.origin.elapsed())), wall: wall() }
     }
 
     fn entropy(&mut self) -> u64 {
@@ -151,6 +149,11 @@ impl<N: Node, D: Disk> Port<N> for HostPort<D> {
     fn abandon(&mut self) {
         self.disk.abandon();
     }
+}
+
+/// The system's wall clock. One before 1970 is one at 1970: nobody draws conclusions from it.
+pub(crate) fn wall() -> Wall {
+    Wall(nanos(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()))
 }
 
 pub(crate) fn nanos(span: Duration) -> u64 {

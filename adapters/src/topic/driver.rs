@@ -2,19 +2,20 @@
 //! this module dials, decodes, and keeps the time.
 
 use super::dial::{Dialler, grpc_status};
+use crate::driver::port::{nanos, wall};
 use crate::driver::streams::{self, Outside, Side, Words};
 use crate::proto::codec::Outgoing;
 use bytes::Bytes;
 use onceward_core::writer::StreamId;
 use onceward_core::writer::failure::GrpcStatus;
-use onceward_core::{Clock, Mono, Wall};
+use onceward_core::{Clock, Mono};
 use std::future::Future;
 use std::hash::{BuildHasher, RandomState};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
@@ -106,9 +107,7 @@ impl<S: Topical> Outside<S> for Network {
     type Ears = tonic::Streaming<Bytes>;
 
     fn clock(&self) -> Clock {
-        let nanos = |span: Duration| u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
-        let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        Clock { mono: Mono(nanos(self.origin.elapsed())), wall: Wall(nanos(wall)) }
+        Clock { mono: Mono(nanos(self.origin.elapsed())), wall: wall() }
     }
 
     fn entropy(&self) -> u64 {

@@ -4,7 +4,7 @@
 
 use super::Caller;
 use super::stream::{Heard, Speech};
-use crate::driver::port::nanos;
+use crate::driver::port::wall;
 use crate::serve::access::Right;
 use crate::serve::convert::write::Known;
 use crate::serve::metrics::count;
@@ -16,7 +16,6 @@ use onceward_core::writer::wire::{self, AckStatus, Status};
 use onceward_core::{Dur, Wall};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
 use tokio::sync::OwnedSemaphorePermit;
 
 /// See the module's documentation.
@@ -84,13 +83,11 @@ impl State {
             self.open.pop_front();
         }
     }
-}
 
-impl State {
     /// Takes what was acknowledged into account, but for what had been there before.
     fn stored(&mut self, acks: &[wire::Ack], traffic: &Traffic) {
         let Some(topic) = self.topics.first() else { return };
-        let now = Wall(nanos(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()));
+        let now = wall();
         let (mut written, mut bytes, mut lag) = (0, 0, Dur::ZERO);
         for (ack, (length, created_at)) in acks.iter().zip(self.sent.drain(..acks.len().min(self.sent.len())))
         {
