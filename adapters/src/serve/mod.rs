@@ -231,7 +231,7 @@ impl Tls {
 /// Bytes of a stream that a client may have sent and nobody has read yet.
 const WINDOW: u32 = 1 << 20;
 /// Largest frame of HTTP/2 that is taken, in bytes: a request of many messages comes in one, and in few reads.
-const FRAME: u32 = 256 << 10;
+const FRAME: u32 = 64 << 10;
 
 /// A broker that is being served. Dropping it ends it as a crash would.
 pub struct Server {
