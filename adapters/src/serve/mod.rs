@@ -230,7 +230,8 @@ impl Tls {
 
 /// Bytes of a stream that a client may have sent and nobody has read yet.
 const WINDOW: u32 = 1 << 20;
-/// Largest frame of HTTP/2 that is taken, in bytes: a request of many messages comes in one, and in few reads.
+/// Largest frame of HTTP/2 that is taken, in bytes: in those of 16 KiB that there are without it, a request of many messages
+/// takes many reads.
 const FRAME: u32 = 64 << 10;
 
 /// A broker that is being served. Dropping it ends it as a crash would.

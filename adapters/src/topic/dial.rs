@@ -29,7 +29,8 @@ use tonic::{Code, Request, Streaming};
 const ANSWER: usize = 64 << 20;
 /// Bytes of a stream that a server may have sent and nobody has read yet.
 const WINDOW: u32 = 1 << 20;
-/// Largest frame of HTTP/2 that is taken, in bytes: a request of many messages comes in one, and in few reads.
+/// Largest frame of HTTP/2 that is taken, in bytes: in those of 16 KiB that there are without it, an answer of many messages
+/// takes many reads.
 const FRAME: u32 = 256 << 10;
 /// A connection on which nothing comes is asked for a sign of life this often, and given up without one after as long.
 const ALIVE: Duration = Duration::from_secs(10);
