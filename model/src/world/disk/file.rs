@@ -201,7 +201,7 @@ impl File {
             let range = at as usize..upto as usize;
             let untouched = self.cache.is_zero(range.clone())
                 && self.platter.is_zero(range)
-                && !self.is_open(sector)
+                && self.open_is_zero(sector, within as usize)
                 && self.pieces_of(sector).is_empty();
             if !untouched {
                 let zeros = || Bytes::from(vec![0; (size - within) as usize]);

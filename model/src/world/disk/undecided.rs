@@ -22,8 +22,10 @@ pub(super) struct Question {
 }
 
 impl File {
-    pub(super) fn is_open(&self, sector: u32) -> bool {
-        self.undecided.binary_search_by_key(&sector, |open| open.sector).is_ok()
+    /// Whether a sector, if it is open, holds nothing but zeros from a byte on, whatever is chosen.
+    pub(super) fn open_is_zero(&self, sector: u32, from: usize) -> bool {
+        let Ok(at) = self.undecided.binary_search_by_key(&sector, |open| open.sector) else { return true };
+        self.undecided[at].alternatives.iter().all(|held| held[from..].iter().all(|byte| *byte == 0))
     }
 
     /// How many states an open sector may have.

@@ -100,7 +100,7 @@ fn look() -> impl Strategy<Value = DiskOp> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(ProptestConfig::with_cases(3000))]
 
     /// Also with changes between the reads, with one write unanswered, and after a second power loss.
     #[test]
