@@ -2,7 +2,7 @@
 //! [`crate::spec::publish`] and [`crate::spec::topic`].
 
 use super::{
-    Action, BROKER, Pipeline, PipelineNode, Request, Timer, config,
+    Action, BROKER, CONSUMER, Pipeline, PipelineNode, Request, TOPIC, Timer, config,
     host::Host,
     stubborn::{self, Stubborn},
 };
@@ -104,7 +104,8 @@ impl Pipeline {
 
     /// Whether everything that was read is committed, where somebody commits.
     fn is_committed(&self, ghost: &Ghost) -> bool {
-        self.readers == 0 || (0..self.partitions).all(|partition| ghost.book.is_committed(partition))
+        self.readers == 0
+            || (0..self.partitions).all(|partition| ghost.book.is_committed(TOPIC, CONSUMER, partition))
     }
 }
 
