@@ -3,11 +3,14 @@
 //! chains recompute; how a store opens, repairs or continues such files is not this module's business.
 //!
 //! The reader knows one rule of truth: a log ends in the highest segment that has begun, and each segment's header
-//! says how much of its predecessor counts. What lies beyond, and every footer, is ignored.
+//! says how much of its predecessor counts. What lies beyond, and every footer, is ignored. The log of a topic broker is such
+//! a log as well; what it holds is read by [`messages`].
 
 mod bytes;
 mod chain;
 mod judge;
+pub mod messages;
+mod pack;
 mod record;
 mod segment;
 #[cfg(test)]
@@ -75,10 +78,10 @@ impl fmt::Display for Unreadable {
 /// # Errors
 /// Where the files contradict themselves below what a header says is proven.
 pub fn read(image: &Image, folder: &Path) -> Result<Contents, Unreadable> {
-    let records = chain::records(image, folder)?;
+    let log = chain::records(image, folder, false)?;
     let mut contents = Contents::default();
     let mut reader = record::Chains::default();
-    for unit in &records {
+    for unit in &log.units {
         reader.unit(unit, &mut contents)?;
     }
     Ok(contents)

@@ -1,6 +1,6 @@
 //! What records say, and the hash chains over them.
 
-use super::{Contents, Stored, Unreadable, bytes::array, chain::Unit};
+use super::{Contents, Stored, Unreadable, bytes::array, chain::Unit, pack::Reader};
 use std::collections::BTreeMap;
 
 /// What is wrong where the chains do not recompute.
@@ -20,7 +20,7 @@ impl Chains {
         for (n, placed) in unit.records.iter().enumerate() {
             let bad =
                 |at: usize, what| Unreadable { file: unit.file.into(), at: placed.at + at as u64, what };
-            let mut reader = Reader { bytes: placed.body, at: 0 };
+            let mut reader = Reader::new(placed.body);
             let arity = reader.byte();
             let read = match arity {
                 Some(0x98) => self.event(&mut reader, &mut digest, contents),
@@ -54,9 +54,9 @@ impl Chains {
         digest: &mut blake3::Hasher,
         contents: &mut Contents,
     ) -> Option<()> {
-        let entity = reader.text()?;
+        let entity = reader.text()?.to_owned();
         let id = reader.id()?;
-        let (kind, scope) = (reader.text()?, reader.text()?);
+        let (kind, scope) = (reader.text()?.to_owned(), reader.text()?.to_owned());
         let correlation = reader.optional_id()?.unwrap_or(id);
         let causation = reader.optional_id()?;
         let time = reader.uint()?;
@@ -92,74 +92,5 @@ impl Chains {
             link,
         });
         Some(())
-    }
-}
-
-/// The few forms of MessagePack that records are made of.
-struct Reader<'a> {
-    bytes: &'a [u8],
-    at: usize,
-}
-
-impl<'a> Reader<'a> {
-    fn peek(&self) -> Option<u8> {
-        self.bytes.get(self.at).copied()
-    }
-
-    fn byte(&mut self) -> Option<u8> {
-        let byte = self.peek()?;
-        self.at += 1;
-        Some(byte)
-    }
-
-    fn take(&mut self, len: usize) -> Option<&'a [u8]> {
-        let taken = self.bytes.get(self.at..self.at.checked_add(len)?)?;
-        self.at += len;
-        Some(taken)
-    }
-
-    fn big_endian(&mut self, len: usize) -> Option<u64> {
-        Some(self.take(len)?.iter().fold(0, |value, byte| value << 8 | u64::from(*byte)))
-    }
-
-    fn uint(&mut self) -> Option<u64> {
-        match self.byte()? {
-            small @ 0..=0x7f => Some(small.into()),
-            wide @ 0xcc..=0xcf => self.big_endian(1 << (wide - 0xcc)),
-            _ => None,
-        }
-    }
-
-    fn text(&mut self) -> Option<String> {
-        let len = match self.byte()? {
-            short @ 0xa0..=0xbf => u64::from(short & 0x1f),
-            0xd9 => self.big_endian(1)?,
-            0xda => self.big_endian(2)?,
-            _ => return None,
-        };
-        String::from_utf8(self.take(len as usize)?.to_vec()).ok()
-    }
-
-    fn binary(&mut self) -> Option<&'a [u8]> {
-        let wide = self.byte()?.checked_sub(0xc4).filter(|wide| *wide < 3)?;
-        let len = self.big_endian(1 << wide)?;
-        self.take(usize::try_from(len).ok()?)
-    }
-
-    fn id(&mut self) -> Option<u128> {
-        self.binary()?.try_into().ok().map(u128::from_be_bytes)
-    }
-
-    fn optional_id(&mut self) -> Option<Option<u128>> {
-        if self.peek() == Some(0xc0) {
-            self.at += 1;
-            return Some(None);
-        }
-        self.id().map(Some)
-    }
-
-    fn cursor(&mut self) -> Option<()> {
-        self.text()?;
-        self.uint().map(|_| ())
     }
 }

@@ -18,7 +18,7 @@ pub(super) struct Header {
     pub(super) carried: u64,
     /// Predecessor, its length that counts, its digest there.
     pub(super) previous: Option<(u64, u64, u32)>,
-    sector: u32,
+    pub(super) sector: u32,
     /// The digest that the segment starts with.
     digest: u32,
 }

@@ -1,7 +1,8 @@
 //! What was told, compared with what is there in the end. It decides what is missing, and never what should have been told.
 
-use super::{Book, SHOWN_IS_DURABLE, Stored};
-use crate::world::Violation;
+use super::{Book, CONTENT_AS_WRITTEN, SHOWN_IS_DURABLE, Stored, digest};
+use crate::{spec::image::messages::Messages, world::Violation};
+use onceward_core::writer::wire::Codec;
 use std::sync::Arc;
 
 impl Book {
@@ -31,6 +32,46 @@ impl Book {
                     let what = "a message that was acknowledged or shown is not there any more";
                     let said = format!("offset {offset} of partition {partition} was told");
                     return Err(Violation::new(SHOWN_IS_DURABLE, what).at(*told.seen, said));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Compares what was ever told with what a broker's disk holds: all of it, but for what the broker has given up.
+    /// `id_of`: the number by which the broker knows a topic; a topic that it does not know is not judged.
+    ///
+    /// # Errors
+    /// Something that was told is not on the disk, or is another message there.
+    pub fn keeps(&self, id_of: impl Fn(&str) -> Option<u64>, disk: &Messages<'_>) -> Result<(), Violation> {
+        for (path, topic) in &self.topics {
+            let Some(id) = id_of(path) else { continue };
+            for ((partition, offset), told) in &topic.offsets {
+                if *offset < disk.first(id, *partition) {
+                    continue;
+                }
+                let violation = |promise, what: &str| {
+                    let (producer, number) = &told.named;
+                    let said =
+                        format!("offset {offset} of partition {partition} is number {number} of {producer}");
+                    Err(Violation::new(promise, what).at(*told.seen, said))
+                };
+                let there = disk.get(id, *partition, *offset);
+                let named = |producer: &str, number| producer == &*told.named.0 && number == told.named.1;
+                match there.filter(|message| named(message.producer, message.seq_no)) {
+                    None => {
+                        let what = "a message that was acknowledged or shown is not on the disk";
+                        return violation(SHOWN_IS_DURABLE, what);
+                    }
+                    Some(message) => {
+                        let there = digest(Codec(message.codec), message.data);
+                        if told.digest.is_some_and(|digest| digest != there) {
+                            return violation(
+                                CONTENT_AS_WRITTEN,
+                                "a message has another content on the disk",
+                            );
+                        }
+                    }
                 }
             }
         }
