@@ -53,9 +53,9 @@ fn config() -> Config {
 }
 
 impl Rig {
-    fn new() -> Rig {
+    fn new(config: Config) -> Rig {
         let mut rig = Rig {
-            broker: Broker::new(config()).unwrap(),
+            broker: Broker::new(config).unwrap(),
             disk: Disk::new(Geometry::default()),
             clock: Clock { mono: Mono(0), wall: Wall(1_700_000_000_000_000_000) },
             book: Book::of_recording(1000),
@@ -70,7 +70,11 @@ impl Rig {
 
     /// With a topic, by the number 0.
     fn with_topic(retention_bytes: Option<u64>) -> Rig {
-        let mut rig = Rig::new();
+        Rig::set_up(config(), retention_bytes)
+    }
+
+    fn set_up(config: Config, retention_bytes: Option<u64>) -> Rig {
+        let mut rig = Rig::new(config);
         let settings = Settings {
             partitions: 1,
             retention: None,
@@ -266,6 +270,38 @@ fn what_is_missing_or_damaged_is_noticed() {
         damaged += noticed(&changed);
     }
     assert!(damaged + 64 > len - 64, "{damaged} of {len} bytes count");
+}
+
+#[test]
+fn a_log_that_begins_late_has_a_checkpoint() {
+    let mut rig = Rig::set_up(Config { checkpoint_bytes: 1 << 20, ..config() }, None);
+    rig.writes("p", 1..=100);
+    check(&rig);
+    let mut image = rig.image();
+    let segments = files(&image, ".seg");
+    assert!(segments.len() > 2);
+    // One that is there and damaged was not given up.
+    let mut damaged = image.clone();
+    damaged.files.get_mut(&segments[0]).unwrap()[30] ^= 1;
+    assert_eq!(rig.judge(&damaged), Err("the predecessor that it names is not there"));
+    image.files.remove(&segments[0]);
+    assert_eq!(rig.judge(&image), Err("the log begins late, and has no checkpoint"));
+}
+
+#[test]
+fn every_byte_of_a_record_in_the_log_counts() {
+    let mut rig = Rig::with_topic(None);
+    rig.writes("p", 1..=3);
+    let image = rig.image();
+    let name = files(&image, ".seg").remove(0);
+    let file = &image.files[&name];
+    let payload = content(2);
+    let at = file.windows(payload.len()).position(|bytes| bytes == payload.as_bytes()).unwrap();
+    for at in at - 20..at + payload.len() {
+        let mut changed = image.clone();
+        changed.files.get_mut(&name).unwrap()[at] ^= 1;
+        assert_eq!(rig.judge(&changed), Err("shown-is-durable"), "byte {at}");
+    }
 }
 
 #[test]
