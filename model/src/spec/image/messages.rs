@@ -169,7 +169,7 @@ impl<'a> Reading<'a> {
             let left = sector - at % sector;
             let len = usize::try_from(at).ok().and_then(|at| le32(bytes, at));
             if left < RECORD as u64 || len == Some(0) && left < sector {
-                at += left;
+                at = at.saturating_add(left);
                 continue;
             }
             let Some(after) = self.pool_record(file, bytes, at) else { return };

@@ -328,6 +328,7 @@ proptest! {
         let mut reading = Reading::default();
         let _ = reading.record(&mut Reader::new(&told));
         let file = File { partition: (0, 0), number: 0, from: u64::from(kind), to: bytes.len() as u64 + 9 };
+        reading.pool_file(File { from: u64::MAX - 1, to: u64::MAX, ..file }, &bytes, 16);
         reading.pool_file(file, &bytes, 16);
     }
 }
