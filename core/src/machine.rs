@@ -108,4 +108,6 @@ pub enum Closed {
 pub struct Mark(pub &'static str);
 
 /// A value that cannot exist: the message type of a node without a network.
-pub type Never = core::convert::Infallible;
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Never {}

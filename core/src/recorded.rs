@@ -1,114 +1,98 @@
 //! What a recording of a machine in production needs to know of it: how its state and what it is told become data, and
-//! which parts of a request are bulky contents that stand in a log anyway. It decides nothing and does no I/O.
+//! which parts of that are bulky contents that stand in a log anyway. It decides nothing and does no I/O.
 //!
-//! Invariant: a request whose contents were taken out and put back is the same request.
+//! Invariant: a request or a message whose contents were taken out and put back is the same.
 
-use crate::{
-    CallId, DiskResult, Input, Never, Node, OpId,
-    log::{
-        api::{EventId, Expected, Key, Name, NewEvent, Part, Promise, Request, Response},
-        store::EventStore,
-    },
-};
+use crate::{CallId, Closed, ConnId, DiskResult, Input, Never, Node, NodeId, NodeInput, OpId};
 use alloc::{boxed::Box, string::String, vec::Vec};
 use bytes::Bytes;
 use core::fmt;
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{DeserializeOwned, Error, Visitor},
-    ser::SerializeStructVariant,
 };
 
-/// A machine without a network whose inputs can be recorded and given to it again.
+/// Something that a machine is told and that may have bulky contents.
+pub trait Bulky: Serialize + DeserializeOwned {
+    /// It without its contents, which serialises as one of its kind that [`Bulky::put_contents`] takes.
+    type Bare<'a>: Serialize
+    where
+        Self: 'a;
+
+    /// Leaves the contents out.
+    fn bare(&self) -> Self::Bare<'_>;
+
+    /// The contents, in order.
+    fn contents(&self) -> Vec<Bytes>;
+
+    /// Puts contents back where they were left out; says false, and leaves it incomplete, if these are not as many.
+    fn put_contents(&mut self, contents: Vec<Bytes>) -> bool;
+}
+
+impl Bulky for Never {
+    type Bare<'a> = Never;
+
+    fn bare(&self) -> Never {
+        *self
+    }
+
+    fn contents(&self) -> Vec<Bytes> {
+        match *self {}
+    }
+
+    fn put_contents(&mut self, _contents: Vec<Bytes>) -> bool {
+        match *self {}
+    }
+}
+
+/// One of the lists in which a machine's log holds contents: the event store has one, a broker one for each partition of
+/// a topic.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
+pub struct Shelf {
+    /// The topic's number.
+    pub topic: u64,
+    /// The partition's.
+    pub partition: u32,
+}
+
+/// Where contents are in a machine's log, for good.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Place {
+    /// The list.
+    pub shelf: Shelf,
+    /// The position of the first of them.
+    pub first: u64,
+    /// How many follow each other from there.
+    pub count: u32,
+}
+
+/// A machine whose inputs can be recorded and given to it again.
 pub trait Recorded:
-    Node<
-        Message = Never,
-        Timer: Serialize + DeserializeOwned,
-        Request: Serialize + DeserializeOwned,
-        Response: Serialize,
-    > + Serialize
+    Node<Message: Bulky, Timer: Serialize + DeserializeOwned, Request: Bulky, Response: Serialize>
+    + Serialize
     + DeserializeOwned
 {
     /// The name of the system that it belongs to, as scenarios and commands know it.
     const SYSTEM: &'static str;
 
-    /// A request without its bulky contents, which serialises as a request that [`Recorded::put_contents`] takes.
-    type Bare<'a>: Serialize
-    where
-        Self::Request: 'a;
+    /// Where the machine's log now holds the contents of a request that was answered so, for good, in the order of the
+    /// contents. `None` if they are not known to be there.
+    fn places(response: &Self::Response) -> Option<Vec<Place>>;
 
-    /// Leaves the bulky contents of a request out.
-    fn bare(request: &Self::Request) -> Self::Bare<'_>;
-
-    /// The bulky contents of a request, in order.
-    fn contents(request: &Self::Request) -> Vec<Bytes>;
-
-    /// Puts contents back where they were left out; says false, and leaves the request incomplete, if these are not as
-    /// many.
-    fn put_contents(request: &mut Self::Request, contents: Vec<Bytes>) -> bool;
-
-    /// Where the machine's log now holds the contents of a request that was answered so, for good: ranges of positions,
-    /// first and number, in the order of the contents. `None` if they are not known to be there.
-    fn places(response: &Self::Response) -> Option<Vec<(u64, u32)>>;
-}
-
-impl Recorded for EventStore {
-    const SYSTEM: &'static str = "log";
-
-    type Bare<'a> = Bare<'a>;
-
-    fn bare(request: &Request) -> Bare<'_> {
-        Bare(request)
+    /// The list in which the log will hold the contents of what is said on a connection; `None` if it will not.
+    fn shelf(&self, _conn: ConnId) -> Option<Shelf> {
+        None
     }
 
-    fn contents(request: &Request) -> Vec<Bytes> {
-        let Request::Append { parts, .. } = request else { return Vec::new() };
-        // Room for all at once: an iterator over nested lists does not say how long it is.
-        let mut contents = Vec::with_capacity(parts.iter().map(|part| part.events.len()).sum());
-        contents.extend(parts.iter().flat_map(|part| &part.events).map(|event| event.payload.clone()));
-        contents
-    }
-
-    fn put_contents(request: &mut Request, contents: Vec<Bytes>) -> bool {
-        let Request::Append { parts, .. } = request else { return contents.is_empty() };
-        let mut contents = contents.into_iter();
-        let mut enough = true;
-        for event in parts.iter_mut().flat_map(|part| &mut part.events) {
-            match contents.next() {
-                Some(payload) => event.payload = payload,
-                None => enough = false,
-            }
-        }
-        enough && contents.next().is_none()
-    }
-
-    fn places(response: &Response) -> Option<Vec<(u64, u32)>> {
-        match response {
-            Response::Appended(receipts) if receipts.iter().all(|r| r.promise == Promise::Durable) => {
-                Some(receipts.iter().map(|receipt| (receipt.position, receipt.count)).collect())
-            }
-            _ => None,
-        }
-    }
-}
-
-/// A request to the event store, serialised as if its payloads were empty. Nothing is copied: a thread that steps a
-/// machine can afford it.
-#[derive(Clone, Copy, Debug)]
-pub struct Bare<'a>(&'a Request);
-
-impl Serialize for Bare<'_> {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let Request::Append { parts, deadline } = self.0 else { return self.0.serialize(to) };
-        let mut append = to.serialize_struct_variant("Request", 0, "Append", 2)?;
-        append.serialize_field("parts", &Each(parts, BarePart::of))?;
-        append.serialize_field("deadline", deadline)?;
-        append.end()
+    /// What this word of the machine says of the next contents that it was told on the same connection, in order: the
+    /// position at which its log holds them now, for good, or `None` if they are not there.
+    fn settled(_said: &Self::Message) -> Vec<Option<u64>> {
+        Vec::new()
     }
 }
 
 /// A list, each of its items as something else.
-struct Each<'a, T, V>(&'a [T], fn(&'a T) -> V);
+pub(crate) struct Each<'a, T, V>(pub(crate) &'a [T], pub(crate) fn(&'a T) -> V);
 
 impl<T, V: Serialize> Serialize for Each<'_, T, V> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
@@ -116,51 +100,9 @@ impl<T, V: Serialize> Serialize for Each<'_, T, V> {
     }
 }
 
-/// [`Part`], field by field.
-#[derive(Serialize)]
-struct BarePart<'a> {
-    entity: &'a Name,
-    expected: Expected,
-    key: Option<Key>,
-    events: Each<'a, NewEvent, BareEvent<'a>>,
-}
-
-impl BarePart<'_> {
-    fn of(part: &Part) -> BarePart<'_> {
-        // Whoever adds a field is reminded here.
-        let Part { entity, expected, key, events } = part;
-        BarePart { entity, expected: *expected, key: *key, events: Each(events, BareEvent::of) }
-    }
-}
-
-/// [`NewEvent`], field by field.
-#[derive(Serialize)]
-struct BareEvent<'a> {
-    id: EventId,
-    kind: &'a Name,
-    scope: &'a Name,
-    correlation: Option<EventId>,
-    causation: Option<EventId>,
-    payload: Bytes,
-}
-
-impl BareEvent<'_> {
-    fn of(event: &NewEvent) -> BareEvent<'_> {
-        let NewEvent { id, kind, scope, correlation, causation, payload: _ } = event;
-        BareEvent {
-            id: *id,
-            kind,
-            scope,
-            correlation: *correlation,
-            causation: *causation,
-            payload: Bytes::new(),
-        }
-    }
-}
-
-/// What a machine without a network can be told: an [`Input`] as data.
+/// What a machine can be told: an [`Input`] as data.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub enum Told<T, Q> {
+pub enum Told<M, T, Q> {
     /// See [`Input::Boot`].
     Boot,
     /// See [`Input::Disk`].
@@ -169,40 +111,66 @@ pub enum Told<T, Q> {
     Timer(T),
     /// See [`Input::Call`].
     Call(CallId, Q),
+    /// See [`Input::Message`].
+    Message(NodeId, M),
+    /// See [`Input::Opened`].
+    Opened(ConnId),
+    /// See [`Input::Accepted`].
+    Accepted(ConnId),
+    /// See [`Input::Received`].
+    Received(ConnId, M),
+    /// See [`Input::Closed`].
+    Closed(ConnId, Closed),
 }
 
-impl<'a, T, Q> Told<&'a T, &'a Q> {
-    /// The same, unless it came over a network.
-    pub fn of(input: &'a Input<Never, T, Q>) -> Option<Told<&'a T, &'a Q>> {
+/// What a machine of this kind can be told.
+pub type ToldTo<N> = Told<<N as Node>::Message, <N as Node>::Timer, <N as Node>::Request>;
+
+impl<'a, M, T, Q> Told<&'a M, &'a T, &'a Q> {
+    /// The same, without taking it.
+    pub fn of(input: &'a Input<M, T, Q>) -> Told<&'a M, &'a T, &'a Q> {
         match input {
-            Input::Boot => Some(Told::Boot),
-            Input::Disk(id, result) => Some(Told::Disk(*id, result.clone())),
-            Input::Timer(timer) => Some(Told::Timer(timer)),
-            Input::Call(call, request) => Some(Told::Call(*call, request)),
-            Input::Opened(_) | Input::Accepted(_) | Input::Closed(..) => None,
-            Input::Message(_, never) | Input::Received(_, never) => match *never {},
+            Input::Boot => Told::Boot,
+            Input::Disk(id, result) => Told::Disk(*id, result.clone()),
+            Input::Timer(timer) => Told::Timer(timer),
+            Input::Call(call, request) => Told::Call(*call, request),
+            Input::Message(from, message) => Told::Message(*from, message),
+            Input::Opened(conn) => Told::Opened(*conn),
+            Input::Accepted(conn) => Told::Accepted(*conn),
+            Input::Received(conn, message) => Told::Received(*conn, message),
+            Input::Closed(conn, how) => Told::Closed(*conn, *how),
         }
     }
-}
 
-impl<T, Q> Told<T, Q> {
-    /// The same with another request.
-    pub fn map<P>(self, request: impl FnOnce(Q) -> P) -> Told<T, P> {
+    /// The same without what was asked or said.
+    pub fn outside(self) -> Told<(), &'a T, ()> {
         match self {
             Told::Boot => Told::Boot,
             Told::Disk(id, result) => Told::Disk(id, result),
             Told::Timer(timer) => Told::Timer(timer),
-            Told::Call(call, asked) => Told::Call(call, request(asked)),
+            Told::Call(call, _) => Told::Call(call, ()),
+            Told::Message(from, _) => Told::Message(from, ()),
+            Told::Opened(conn) => Told::Opened(conn),
+            Told::Accepted(conn) => Told::Accepted(conn),
+            Told::Received(conn, _) => Told::Received(conn, ()),
+            Told::Closed(conn, how) => Told::Closed(conn, how),
         }
     }
+}
 
+impl<M, T, Q> Told<M, T, Q> {
     /// As a machine takes it.
-    pub fn input(self) -> Input<Never, T, Q> {
+    pub fn input<N: Node<Message = M, Timer = T, Request = Q>>(self) -> NodeInput<N> {
         match self {
             Told::Boot => Input::Boot,
             Told::Disk(id, result) => Input::Disk(id, result),
             Told::Timer(timer) => Input::Timer(timer),
             Told::Call(call, request) => Input::Call(call, request),
+            Told::Message(from, message) => Input::Message(from, message),
+            Told::Opened(conn) => Input::Opened(conn),
+            Told::Accepted(conn) => Input::Accepted(conn),
+            Told::Received(conn, message) => Input::Received(conn, message),
+            Told::Closed(conn, how) => Input::Closed(conn, how),
         }
     }
 }

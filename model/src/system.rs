@@ -10,7 +10,11 @@ use crate::{
     },
 };
 use bytes::Bytes;
-use onceward_core::{CallId, ClientId, Never, Node, NodeId, mutants::About, recorded::Recorded};
+use onceward_core::{
+    CallId, ClientId, Never, Node, NodeId, NodeInput,
+    mutants::About,
+    recorded::{Recorded, Shelf},
+};
 use std::sync::Arc;
 
 /// A promise, as tables and reports show it.
@@ -298,9 +302,9 @@ pub trait System: Send + Sync + 'static {
         None
     }
 
-    /// Shows it to a visitor as a system whose machine is recorded in production, if it is: then this is
-    /// `Some(visitor.visit::<Self>())`.
-    fn recorded<V: RecordedVisitor<Self::Protocol>>(_visitor: V) -> Option<V::Out> {
+    /// Shows a visitor what it is recorded as in production, if one of its machines is: then this is
+    /// `Some(visitor.visit::<…>())`.
+    fn recorded<V: RecordedVisitor>(_visitor: V) -> Option<V::Out> {
         None
     }
 }
@@ -324,31 +328,36 @@ pub trait HostedVisitor<P: Protocol> {
     fn visit<S: Hosted<Protocol = P>>(self) -> Self::Out;
 }
 
-/// A system whose machine is recorded in production: what happened there is performed again and judged.
-pub trait RecordedSystem: System<Protocol: Protocol<Node: Recorded>> {
+/// A machine that is recorded in production, alone: what happened there is performed again and judged.
+pub trait RecordedSystem: Sized {
+    /// The machine, and the oracle of what it has promised as its ghost. Nothing else of it is used.
+    type Protocol: Protocol<Node: Recorded>;
     /// What the machine's log holds.
-    type Archive;
+    type Archive<'a>;
 
     /// The cluster of a recorded machine.
-    fn cluster_of(machine: &<Self::Protocol as Protocol>::Node) -> Arc<Self::Protocol>;
+    fn cluster_of(machine: &NodeOf<Self>) -> Arc<Self::Protocol>;
 
     /// Reads what a machine's log holds from the files of its disk.
     ///
     /// # Errors
     /// What is wrong with them, and where.
-    fn archive(machine: &<Self::Protocol as Protocol>::Node, files: &Image) -> Result<Self::Archive, String>;
+    fn archive<'a>(machine: &NodeOf<Self>, files: &'a Image) -> Result<Self::Archive<'a>, String>;
 
-    /// The contents at a position of the log.
-    fn content(archive: &Self::Archive, position: u64) -> Option<Bytes>;
+    /// The contents at a position of one of the log's lists.
+    fn content(archive: &Self::Archive<'_>, shelf: Shelf, position: u64) -> Option<Bytes>;
+
+    /// The machine is about to be told this. For promises about what it was told otherwise than by calls.
+    fn hears(_ghost: &mut GhostOf<Self>, _seen: Seen, _input: &NodeInput<NodeOf<Self>>) {}
 
     /// Whether the machine knows its log by now; then the outside is told what was in it before anybody looked.
     ///
     /// # Errors
     /// The promise that is broken by what the log holds.
     fn resume(
-        ghost: &mut <Self::Protocol as Protocol>::Ghost,
-        machine: &<Self::Protocol as Protocol>::Node,
-        archive: &Self::Archive,
+        ghost: &mut GhostOf<Self>,
+        machine: &NodeOf<Self>,
+        archive: &Self::Archive<'_>,
         seen: Seen,
     ) -> Result<bool, Violation>;
 
@@ -357,19 +366,24 @@ pub trait RecordedSystem: System<Protocol: Protocol<Node: Recorded>> {
     /// # Errors
     /// The promise that is broken.
     fn outcome(
-        ghost: &mut <Self::Protocol as Protocol>::Ghost,
-        machine: &<Self::Protocol as Protocol>::Node,
+        ghost: &mut GhostOf<Self>,
+        machine: &NodeOf<Self>,
         files: &Image,
-        archive: &Self::Archive,
+        archive: &Self::Archive<'_>,
         seen: Seen,
     ) -> Result<(), Violation>;
 }
 
-/// Does something for a system of this protocol whose machine is recorded.
-pub trait RecordedVisitor<P: Protocol> {
+/// The machine of a recorded system.
+pub type NodeOf<S> = <<S as RecordedSystem>::Protocol as Protocol>::Node;
+/// The oracle of a recorded system.
+pub type GhostOf<S> = <<S as RecordedSystem>::Protocol as Protocol>::Ghost;
+
+/// Does something for a machine that is recorded.
+pub trait RecordedVisitor {
     /// What comes of it.
     type Out;
 
-    /// Called with the system.
-    fn visit<S: RecordedSystem<Protocol = P>>(self) -> Self::Out;
+    /// Called with what it is recorded as.
+    fn visit<S: RecordedSystem>(self) -> Self::Out;
 }

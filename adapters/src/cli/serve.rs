@@ -7,6 +7,7 @@ use clap::Args;
 use onceward::serve::Options;
 #[cfg(feature = "tls")]
 use onceward::serve::Tls;
+use onceward::trace::Recording;
 use onceward_core::Dur;
 use serde_json::json;
 use std::fs;
@@ -79,6 +80,9 @@ pub(super) struct Serve {
     /// (retention, and calls that drop topics or alter them). As long as they cannot be held back, writers are refused
     #[arg(long, value_name = "BYTES", default_value_t = 144 << 20)]
     reserve: u64,
+    /// Record everything that the broker's machine is told and answers, in this folder, for `cargo sim validate`
+    #[arg(long, value_name = "FOLDER")]
+    record: Option<PathBuf>,
 }
 
 fn advertised(text: &str) -> Result<(String, u16), String> {
@@ -120,6 +124,7 @@ impl Serve {
             advertise: self.advertise,
             access: self.access,
             metrics: self.metrics,
+            record: self.record.map(Recording::into_folder),
             #[cfg(feature = "tls")]
             tls: self.tls_certificate.zip(self.tls_key).map(|(certificate, key)| Tls { certificate, key }),
             ..defaults

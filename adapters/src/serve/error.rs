@@ -39,6 +39,14 @@ pub enum ServeError {
     /// The folder cannot be worked in.
     #[error(transparent)]
     Folder(#[from] files::OpenError),
+    /// The recording cannot be begun.
+    #[error("a recording cannot be made in {}: {source}", .folder.display())]
+    Recording {
+        /// The folder of the recording.
+        folder: PathBuf,
+        /// What is wrong with it.
+        source: std::io::Error,
+    },
     /// The folder holds something else.
     #[error("{} is not a broker's folder: it holds {file:?}", .folder.display())]
     Foreign {

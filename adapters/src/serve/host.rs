@@ -15,6 +15,7 @@ use crate::driver::metrics::Metrics;
 use crate::driver::port::{HostPort, nanos};
 use crate::driver::record::Recorder;
 use crate::driver::supervise::{Restart, Supervisor};
+use crate::driver::tap::Tap;
 use onceward_core::broker::api::{Message, Request, Response};
 use onceward_core::{CallId, ClientId, Closed, ConnId, Input, Mono, Node};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -84,7 +85,7 @@ where
     N: Node<Message = Message, Request = Request, Response = Response> + Send + 'static,
     N::Timer: Send,
 {
-    /// Starts a machine on a folder. `make` gives that of each incarnation.
+    /// Starts a machine on a folder. `make` gives that of each incarnation; `tap` sees every step of them.
     ///
     /// # Errors
     /// If the system gives no thread.
@@ -93,6 +94,7 @@ where
         metrics: Arc<dyn Metrics>,
         recorder: Option<&Arc<dyn Recorder>>,
         make: impl FnMut() -> N + Send + 'static,
+        tap: Option<Box<dyn Tap<N>>>,
     ) -> std::io::Result<Host<N>> {
         let origin = Instant::now();
         let connections = Connections::default();
@@ -109,7 +111,10 @@ where
         let woken = shared.clone();
         let disk = DiskThreads::start(files, &metrics, recorder, move || woken.performed())?;
         let port = NetPort { disk: HostPort::on(disk, origin, metrics.clone()), connections };
-        let engine = Engine::new(make, port, Supervisor::new(Restart::default()), metrics);
+        let mut engine = Engine::new(make, port, Supervisor::new(Restart::default()), metrics);
+        if let Some(tap) = tap {
+            engine.tap(tap);
+        }
         let led = shared.clone();
         let thread = std::thread::Builder::new().name("onceward".into()).spawn(move || led.run(engine))?;
         Ok(Host { shared, thread: Mutex::new(Some(thread)) })

@@ -56,7 +56,10 @@ struct Rig {
 fn rig() -> Rig {
     let folder = tempfile::tempdir().unwrap();
     let files = Files::open(folder.path()).unwrap();
-    Rig { host: Host::start(files, Arc::new(NoMetrics), None, Obedient::default).unwrap(), _folder: folder }
+    Rig {
+        host: Host::start(files, Arc::new(NoMetrics), None, Obedient::default, None).unwrap(),
+        _folder: folder,
+    }
 }
 
 impl Rig {

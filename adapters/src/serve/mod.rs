@@ -27,7 +27,9 @@ pub use error::ServeError;
 use crate::driver::call::{Lost, poll};
 use crate::driver::files::{self, Files, Owner, Whose};
 use crate::driver::record::Recorder;
+use crate::driver::tap::Tap;
 use crate::proto;
+use crate::trace::{self, Recording};
 use access::Access;
 use host::{Backend, Host};
 use metrics::Counters;
@@ -70,6 +72,8 @@ pub struct Options {
     /// Who is told of each file operation before and after it is performed, and holds it up for as long as they like;
     /// `None`: nobody.
     pub recorder: Option<Arc<dyn Recorder>>,
+    /// Where to record everything that the machine is told, to be validated later; `None`: nowhere.
+    pub record: Option<Recording>,
     /// How long [`Server::stop`] waits for clients to take their last words.
     pub stop_within: Duration,
 }
@@ -97,6 +101,7 @@ impl Options {
             config: Config::new(StorePath::root(), 0),
             metrics: None,
             recorder: None,
+            record: None,
             stop_within: Duration::from_secs(10),
         }
     }
@@ -112,11 +117,21 @@ impl Options {
         let half = |which: u8| u128::from(keys.hash_one(which));
         config.segments.store_id = half(0) << 64 | half(1);
         let fresh = Broker::new(config)?;
-        self.serve(move || fresh.clone())
+        let tap = |disk: &Path| {
+            let Some(recording) = &self.record else { return Ok(None) };
+            let folder = recording.folder.clone();
+            let tap = trace::record(recording, disk);
+            tap.map(Some).map_err(|source| ServeError::Recording { folder, source })
+        };
+        self.serve(move || fresh.clone(), tap)
     }
 
-    /// Serves a machine.
-    fn serve<N>(&self, make: impl FnMut() -> N + Send + 'static) -> Result<Server, ServeError>
+    /// Serves a machine. `tap` gives who sees its steps, once the folder is there.
+    fn serve<N>(
+        &self,
+        make: impl FnMut() -> N + Send + 'static,
+        tap: impl FnOnce(&Path) -> Result<Option<Box<dyn Tap<N>>>, ServeError>,
+    ) -> Result<Server, ServeError>
     where
         N: Node<Message = Message, Request = Request, Response = Response> + Send + 'static,
         N::Timer: Send,
@@ -140,7 +155,9 @@ impl Options {
             Whose::Nobodys => Owner::Broker.mark(&self.data).map_err(os)?,
             Whose::Foreign(file) => return Err(ServeError::Foreign { folder: self.data.clone(), file }),
         }
-        let host = Arc::new(Host::start(files, counters.clone(), self.recorder.as_ref(), make).map_err(os)?);
+        let tap = tap(&self.data)?;
+        let host = Host::start(files, counters.clone(), self.recorder.as_ref(), make, tap);
+        let host = Arc::new(host.map_err(os)?);
         let recovered = recover(&*host, &self.data)?;
         tracing::info!(
             records = recovered.events,

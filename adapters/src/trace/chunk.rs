@@ -2,17 +2,14 @@
 
 use bytes::Bytes;
 use onceward_core::{
-    Action, NodeAction,
-    recorded::{Recorded, Told},
+    Action, CallId, NodeAction,
+    recorded::{Bulky, Place, Recorded},
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-/// What a machine can be told.
-pub type ToldTo<N> = Told<<N as onceward_core::Node>::Timer, <N as onceward_core::Node>::Request>;
-
 /// The first line of a chunk.
-pub(super) const MAGIC: &[u8] = b"onceward recording 1\n";
+pub(super) const MAGIC: &[u8] = b"onceward recording 2\n";
 
 /// Kinds of frames.
 pub(super) mod kind {
@@ -81,11 +78,20 @@ pub(super) struct Trailer {
     pub(super) ends: Ends,
 }
 
-/// Where the contents of a call are.
+/// Whose contents they are.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+pub enum Whose {
+    /// A call's.
+    Call(CallId),
+    /// Something's that was said on a connection: counted from 0 among those of the chunk that have contents.
+    Word(u64),
+}
+
+/// Where contents are.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Contents {
-    /// In the machine's log: ranges of positions, first and number.
-    InLog(Vec<(u64, u32)>),
+    /// In the machine's log.
+    InLog(Vec<Place>),
     /// Here.
     Here(Vec<Bytes>),
 }
@@ -167,9 +173,10 @@ pub(super) fn put_action<N: Recorded>(action: &NodeAction<N>, into: &mut Vec<u8>
         Action::Disarm(timer) => put(&(2u8, timer), into),
         Action::Reply(call, response) => put(&(3u8, call, response), into),
         Action::Mark(mark) => put(&(4u8, mark.0), into),
-        // Machines without a network do not ask for one.
-        Action::Connect(..) | Action::Close(_) => put(&5u8, into),
-        Action::Send(_, never) | Action::Write(_, never) => match *never {},
+        Action::Connect(to, number) => put(&(5u8, to, number), into),
+        Action::Close(conn) => put(&(6u8, conn), into),
+        Action::Send(to, message) => put(&(7u8, to, message.bare()), into),
+        Action::Write(conn, message) => put(&(8u8, conn, message.bare()), into),
     }
 }
 

@@ -9,7 +9,7 @@
 //! together exceed what was allowed. Each chunk can be understood without those before it: it opens with a snapshot of the
 //! machine and the calls that were under way.
 //!
-//! A chunk is a line `onceward recording 1` and then frames, integers little-endian:
+//! A chunk is a line `onceward recording 2` and then frames, integers little-endian:
 //!
 //! ```text
 //! ┌──────────┬────────┬───────────────┬──────────┐
@@ -19,12 +19,13 @@
 //!  M  the machine                                                                      (once, second)
 //!  S  a step: clocks, what it was told; in 16 bytes, the digest chain after it          (any number)
 //!  P  a step in which the machine panicked: clocks, what it was told                    (the last step of a run)
-//!  C  the contents of a call: where the log holds them, or themselves                   (after the call)
+//!  C  the contents of a call, or of something said: where the log holds them, or themselves         (after it)
 //!  E  the end: how many steps this chunk has, the digest chain, and what comes next     (once, last)
 //! ```
 //!
 //! Bodies are [postcard](https://docs.rs/postcard). A link of the digest chain is the xxh3 of the link before it, the
-//! clocks, what the machine was told without the contents of requests, and its actions.
+//! clocks, what the machine was told without the contents of requests and of what was said, and its actions, without the
+//! contents of what it said itself.
 //!
 //! # What it costs
 //!
@@ -38,13 +39,14 @@
 mod chunk;
 #[cfg(feature = "fuzz")]
 pub mod fuzz;
+mod owed;
 mod read;
 mod tap;
 #[cfg(test)]
 mod tests;
 mod writer;
 
-pub use chunk::{Begins, Contents, Ends, Flaw, Header, ToldTo};
+pub use chunk::{Begins, Contents, Ends, Flaw, Header, Whose};
 pub use read::{Chunk, ReadError, Run, Step, read, system};
 pub use tap::record;
 

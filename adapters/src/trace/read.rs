@@ -2,10 +2,13 @@
 //! recording and what is not; what happened in it is for others to judge.
 
 use super::{
-    Begins, Contents, Ends, Flaw, Header,
-    chunk::{ToldTo, Trailer, Unframe, get, kind},
+    Begins, Contents, Ends, Flaw, Header, Whose,
+    chunk::{Trailer, Unframe, get, kind},
 };
-use onceward_core::{CallId, Clock, recorded::Recorded};
+use onceward_core::{
+    CallId, Clock,
+    recorded::{Recorded, ToldTo},
+};
 use std::{
     collections::BTreeMap,
     ffi::OsStr,
@@ -40,8 +43,8 @@ pub struct Chunk<N: Recorded> {
     pub open: Vec<(CallId, N::Request)>,
     /// What it was told, in order.
     pub steps: Vec<Step<N>>,
-    /// The contents of the calls of this chunk and of those under way at its beginning.
-    pub contents: BTreeMap<CallId, Contents>,
+    /// The contents of the calls of this chunk, of those under way at its beginning, and of what was said.
+    pub contents: BTreeMap<Whose, Contents>,
     /// What comes next; `None`: the process ended in the middle of it, or the file was cut.
     pub ends: Option<Ends>,
 }
@@ -292,12 +295,17 @@ pub(super) fn chunk<N: Recorded>(file: PathBuf, bytes: &[u8]) -> Result<Option<C
             }
             kind::PANIC if !panicked && !early => chunk.steps.push(step_of(body, None).ok_or_else(unread)?),
             kind::CONTENTS => {
-                let (call, request, contents): (CallId, Option<N::Request>, Contents) =
+                let (whose, request, contents): (Whose, Option<N::Request>, Contents) =
                     get(body).ok_or_else(unread)?;
-                if request.is_some() != early || chunk.contents.insert(call, contents).is_some() {
+                let open = match (whose, request) {
+                    (Whose::Call(call), Some(request)) if early => Some((call, request)),
+                    (_, None) if !early => None,
+                    _ => return Err(bad(Flaw::Kind(kind.into()))),
+                };
+                if chunk.contents.insert(whose, contents).is_some() {
                     return Err(bad(Flaw::Kind(kind.into())));
                 }
-                chunk.open.extend(request.map(|request| (call, request)));
+                chunk.open.extend(open);
             }
             kind::END if !early => {
                 let end: Trailer = get(body).ok_or_else(unread)?;

@@ -1,19 +1,22 @@
 //! What the thread that steps the machine does for a recording: it encodes what the machine is told, takes note of what
-//! it answers, and hands over. Decides when notes are left out for want of memory, and keeps the contents of calls until
-//! they are answered. Never writes or waits.
+//! it answers, and hands over. Decides when notes are left out for want of memory. Never writes or waits.
 //!
 //! What is told is encoded here and not by the writer's thread, as requests are many small parts that callers share:
 //! to count references to them up in one thread and down in another costs both more than the bytes do.
 
-use super::{Begins, Contents, Ends, Recording, chunk::put, writer};
+use super::{
+    Begins, Contents, Ends, Recording, Whose,
+    chunk::put,
+    owed::{Brought, OpenCall, Owed},
+    writer,
+};
 use crate::driver::tap::Tap;
 use bytes::Bytes;
 use onceward_core::{
-    Action, CallId, Clock, NodeAction, NodeInput,
-    recorded::{Recorded, Told},
+    Clock, Input, NodeAction, NodeInput,
+    recorded::{Bulky, Recorded, Told},
 };
 use std::{
-    collections::BTreeMap,
     path::Path,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
@@ -30,19 +33,10 @@ pub(super) enum Note<N: Recorded> {
     Step(usize, Vec<NodeAction<N>>),
     /// So many bytes of a step in which the machine panicked.
     Panic(usize),
-    /// Where the contents of a call of this chunk are.
-    Contents(CallId, Contents),
+    /// Where contents are that a step of this chunk was recorded without.
+    Contents(Whose, Contents),
     /// The chunk ends.
     End(Ends),
-}
-
-/// A call under way.
-pub(super) struct OpenCall {
-    pub(super) call: CallId,
-    /// What was asked but for its contents, as bytes.
-    pub(super) request: Vec<u8>,
-    /// They are shared with whoever asked.
-    pub(super) contents: Vec<Bytes>,
 }
 
 /// Between the machine's thread and the writer's.
@@ -101,10 +95,9 @@ struct Recorder<N: Recorded> {
     stepping: bool,
     /// Clocks and what the machine was told, but for contents.
     told: Vec<u8>,
-    /// The call that it was told of.
-    asked: Option<(CallId, Open)>,
-    /// Calls under way.
-    open: BTreeMap<CallId, Open>,
+    /// What that was, and its contents.
+    brought: Option<(Brought, Vec<Bytes>)>,
+    owed: Owed,
     writer: Option<JoinHandle<()>>,
 }
 
@@ -119,14 +112,6 @@ enum State {
     Gap,
 }
 
-/// A call under way.
-struct Open {
-    request: Vec<u8>,
-    contents: Vec<Bytes>,
-    /// This chunk has the call, and not yet its contents.
-    owed: bool,
-}
-
 /// Begins a recording of a machine whose disk is this folder.
 ///
 /// # Errors
@@ -134,6 +119,7 @@ struct Open {
 pub fn record<N>(recording: &Recording, disk: &Path) -> std::io::Result<Box<dyn Tap<N>>>
 where
     N: Recorded + Send + 'static,
+    N::Message: Send,
     N::Timer: Send,
     N::Response: Send,
 {
@@ -156,8 +142,8 @@ where
         state: State::Before,
         stepping: false,
         told: Vec::new(),
-        asked: None,
-        open: BTreeMap::new(),
+        brought: None,
+        owed: Owed::default(),
         writer: Some(thread),
     }))
 }
@@ -180,12 +166,7 @@ impl<N: Recorded> Recorder<N> {
     }
 
     fn begin(&mut self, begins: Begins, node: &N) {
-        let open = self.open.iter_mut().map(|(call, open)| {
-            open.owed = false;
-            OpenCall { call: *call, request: open.request.clone(), contents: open.contents.clone() }
-        });
-        let open = open.collect();
-        self.note([Note::Begin(begins, Box::new(node.clone()), open)], &[]);
+        self.note([Note::Begin(begins, Box::new(node.clone()), self.owed.open())], &[]);
         self.state = State::Chunk;
     }
 
@@ -195,27 +176,15 @@ impl<N: Recorded> Recorder<N> {
             return;
         }
         let mut notes = Vec::new();
-        for (call, open) in self.open.iter_mut().filter(|(_, open)| open.owed) {
-            open.owed = false;
-            notes.push(Note::Contents(*call, Contents::Here(open.contents.clone())));
-        }
+        self.owed.end(&mut notes);
         notes.push(Note::End(ends));
         self.note(notes, &[]);
-    }
-
-    /// Calls are remembered until they are answered, in a gap too; whoever asked shares the contents.
-    fn answered(&mut self, actions: &[NodeAction<N>], notes: &mut Vec<Note<N>>) {
-        for action in actions {
-            let Action::Reply(call, response) = action else { continue };
-            let Some(open) = self.open.remove(call).filter(|open| open.owed) else { continue };
-            let contents = N::places(response).map_or(Contents::Here(open.contents), Contents::InLog);
-            notes.push(Note::Contents(*call, contents));
-        }
     }
 }
 
 impl<N: Recorded + Send + 'static> Tap<N> for Recorder<N>
 where
+    N::Message: Send,
     N::Timer: Send,
     N::Response: Send,
 {
@@ -226,16 +195,19 @@ where
         }
         let panicked = stepping && self.state == State::Chunk;
         if panicked {
-            self.note([Note::Panic(self.told.len())], &self.told);
-            self.open.extend(self.asked.take());
+            let mut notes = vec![Note::Panic(self.told.len())];
+            if let Some((what, contents)) = self.brought.take() {
+                self.owed.brought(what, contents, true, &mut notes);
+            }
+            self.note(notes, &self.told);
         }
         self.end(match self.state {
             State::Gap => Ends::Lost,
             _ if panicked => Ends::Panic,
             _ => Ends::Stop,
         });
-        self.asked = None;
-        self.open.clear();
+        self.brought = None;
+        self.owed.clear();
         self.begin(Begins::Boot, node);
     }
 
@@ -250,17 +222,34 @@ where
             self.begin(Begins::Goes, node);
         }
         self.told.clear();
-        let Some(told) = Told::of(input) else { return };
         self.stepping = true;
-        let asked = if let Told::Call(call, request) = &told { Some((*call, *request)) } else { None };
-        // What a call asks stands last: the bytes are those of the whole.
-        put(&(clock, told.map(|_| ())), &mut self.told);
-        self.asked = asked.map(|(call, request)| {
-            let from = self.told.len();
-            put(&N::bare(request), &mut self.told);
-            let contents = N::contents(request);
-            (call, Open { request: self.told[from..].to_vec(), owed: !contents.is_empty(), contents })
-        });
+        // What a call asks, or was said, stands last: the bytes are those of the whole.
+        put(&(clock, Told::of(input).outside()), &mut self.told);
+        let from = self.told.len();
+        self.brought = match input {
+            Input::Call(call, request) => {
+                put(&request.bare(), &mut self.told);
+                Some((Brought::Call(*call, self.told[from..].to_vec()), request.contents()))
+            }
+            Input::Received(conn, message) => {
+                put(&message.bare(), &mut self.told);
+                let shelf = node.shelf(*conn).map(|shelf| (*conn, shelf));
+                Some((Brought::Word(shelf), message.contents()))
+            }
+            Input::Message(_, message) => {
+                put(&message.bare(), &mut self.told);
+                Some((Brought::Word(None), message.contents()))
+            }
+            Input::Closed(conn, _) => {
+                let mut notes = Vec::new();
+                self.owed.closed(*conn, &mut notes);
+                if !notes.is_empty() {
+                    self.note(notes, &[]);
+                }
+                None
+            }
+            Input::Boot | Input::Disk(..) | Input::Timer(_) | Input::Opened(_) | Input::Accepted(_) => None,
+        };
     }
 
     fn actions(&mut self, actions: &[NodeAction<N>]) {
@@ -275,11 +264,10 @@ where
         if recorded {
             notes.push(Note::Step(self.told.len(), actions.to_vec()));
         }
-        self.open.extend(self.asked.take().map(|(call, open)| {
-            let owed = open.owed && recorded;
-            (call, Open { owed, ..open })
-        }));
-        self.answered(actions, &mut notes);
+        if let Some((what, contents)) = self.brought.take() {
+            self.owed.brought(what, contents, recorded, &mut notes);
+        }
+        self.owed.answered(actions, &mut notes);
         if !notes.is_empty() {
             self.note(notes, if recorded { &self.told } else { &[] });
         }

@@ -1,16 +1,19 @@
 //! Recordings at their edges, where only the machine's thread and the writer's are there.
 #![allow(clippy::unwrap_used)]
 
-use super::{Begins, Contents, Ends, Recording, read, record};
+use super::{Begins, Contents, Ends, Recording, Whose, read, record};
 use crate::driver::tap::Tap;
 use bytes::Bytes;
 use onceward_core::{
-    CallId, ClientId, Clock, Dur, Input, Machine, Path,
+    CallId, ClientId, Clock, Dur, Input, Machine, Path, Wall,
+    broker::api::Message,
     log::{
         api::{EventId, Expected, Key, Name, NewEvent, Part, Request},
         store::{Config, EventStore},
     },
-    recorded::{Recorded, Told},
+    reader::wire::{self as reading, Batch, PartitionData, PartitionSessionId},
+    recorded::{Bulky, Told},
+    writer::wire::{Codec, FromClient, Numbered, Payload},
 };
 use tempfile::TempDir;
 
@@ -106,8 +109,10 @@ fn a_call_under_way_stands_with_its_contents_wherever_a_chunk_begins_or_ends() {
         panic!("the last step is the call");
     };
     assert_ne!(bare, request);
-    let Contents::Here(contents) = &chunk.contents[&asked] else { panic!("it was not answered") };
-    assert!(EventStore::put_contents(&mut bare, contents.clone()));
+    let Contents::Here(contents) = &chunk.contents[&Whose::Call(asked)] else {
+        panic!("it was not answered")
+    };
+    assert!(bare.put_contents(contents.clone()));
     assert_eq!((asked, bare), (call, request));
 }
 
@@ -131,4 +136,41 @@ fn a_recording_within_what_is_recorded_is_refused_and_leaves_nothing() {
     let recording = Recording::into_folder(disk.join("recording"));
     assert!(record::<EventStore>(&recording, &disk).is_err());
     assert_eq!(std::fs::read_dir(&disk).unwrap().count(), 0);
+}
+
+#[test]
+fn something_said_without_its_payloads_is_the_same_with_empty_ones() {
+    let numbered = |seq_no, data: &'static [u8]| {
+        let (data, metadata) = (Bytes::from_static(data), vec![("key".into(), Bytes::from_static(b"value"))]);
+        let payload =
+            Payload { data, codec: Codec::GZIP, uncompressed_size: 900, created_at: Wall(5), metadata };
+        Numbered { seq_no, payload }
+    };
+    let messages = vec![numbered(1, b"first"), numbered(2, b""), numbered(9, b"last")];
+    let batch = Batch {
+        offset: 12,
+        producer_id: "somebody".into(),
+        session_meta: [("zone".into(), "b".into())].into(),
+        codec: Codec::RAW,
+        written_at: Wall(77),
+        messages: messages.clone(),
+    };
+    let data = PartitionData { session: PartitionSessionId(3), batches: vec![batch] };
+    let said = [
+        Message::Write(FromClient::Write { codec: Codec::GZIP, messages }),
+        Message::Write(FromClient::UpdateToken(Bytes::from_static(b"token"))),
+        Message::Read(reading::FromClient::Read { bytes: 9 }),
+        Message::ReadReply(reading::FromServer::Data { partitions: vec![data], bytes: 40 }),
+        Message::ReadReply(reading::FromServer::TokenUpdated),
+    ];
+    for whole in said {
+        let bytes = postcard::to_stdvec(&whole.bare()).unwrap();
+        let mut bare: Message = postcard::from_bytes(&bytes).unwrap();
+        let contents = whole.contents();
+        assert!(bare.contents().iter().all(Bytes::is_empty), "{bare:?}");
+        assert_eq!(bare.contents().len(), contents.len());
+        assert!(contents.is_empty() || !bare.clone().put_contents(contents[1..].to_vec()));
+        assert!(bare.put_contents(contents), "{bare:?}");
+        assert_eq!(bare, whole);
+    }
 }

@@ -2,10 +2,11 @@
 //! machine. Invariant: a failure to write ends the recording, says so once, and ends nothing else.
 
 use super::{
-    Begins, Contents, Digest, Ends, Header, PER_SNAPSHOT, Recording,
+    Begins, Contents, Digest, Ends, Header, PER_SNAPSHOT, Recording, Whose,
     chunk::{Frames, Trailer, kind, put},
+    owed::OpenCall,
     read::{FILE, number_of},
-    tap::{Note, OpenCall, Shared},
+    tap::{Note, Shared},
 };
 use onceward_core::{NodeAction, recorded::Recorded};
 use std::{
@@ -116,8 +117,8 @@ impl<N: Recorded> Writer<N> {
                 self.frames.close();
                 self.steps += 1;
             }
-            Note::Contents(call, contents) => {
-                self.frames.frame(kind::CONTENTS, &(call, None::<()>, contents));
+            Note::Contents(whose, contents) => {
+                self.frames.frame(kind::CONTENTS, &(whose, None::<()>, contents));
             }
             Note::End(ends) => return self.end(ends),
         }
@@ -151,7 +152,7 @@ impl<N: Recorded> Writer<N> {
         for OpenCall { call, request, contents } in open {
             let body = self.frames.open(kind::CONTENTS);
             // A request that is there, in bytes.
-            put(&(call, Some(())), body);
+            put(&(Whose::Call(*call), Some(())), body);
             body.extend_from_slice(request);
             put(&Contents::Here(contents.clone()), body);
             self.frames.close();

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::machine;
 use anyhow::{Context, Result, ensure};
-use onceward::{driver::record::Recorder, serve, topic};
+use onceward::{driver::record::Recorder, serve, topic, trace::Recording};
 use onceward_core::{DiskOp, DiskResult};
 use serde::{Deserialize, Serialize};
 use std::{
@@ -21,6 +21,8 @@ use std::{
 };
 use tokio::task::JoinSet;
 
+/// The ending of the folder's name that a recording is kept in.
+pub(super) const RECORDING: &str = "recording";
 /// The topic that is written to.
 pub(super) const TOPIC: &str = "stored";
 /// How long producers write before the clock starts.
@@ -40,17 +42,33 @@ impl Recorder for Slow {
     fn finished(&self, _: u64, _: &DiskResult) {}
 }
 
-/// Serves a broker as it comes, or on a disk that takes so long for each sync, until standard input ends.
-pub(super) fn serve(dir: &Path, slow: Option<Duration>) -> Result<()> {
+/// Serves a broker as it comes, on a disk that takes so long for each sync, or while everything that it is told is recorded
+/// beside its folder, until standard input ends.
+pub(super) fn serve(dir: &Path, slow: Option<Duration>, recorded: bool) -> Result<()> {
     let options = serve::Options {
         listen: "127.0.0.1:0".to_owned(),
         metrics: Some("127.0.0.1:0".to_owned()),
         recorder: slow.map(|span| Arc::new(Slow(span)) as Arc<dyn Recorder>),
+        record: recorded.then(|| Recording::into_folder(dir.with_extension(RECORDING))),
         ..serve::Options::new(dir)
     };
     let server = options.start()?;
     announce(Listening { address: server.address(), metrics: server.metrics_address() })?;
     Ok(server.serve_until(end_of_input())?)
+}
+
+/// How many messages a broker has taken in.
+pub(super) fn received(at: Listening) -> Result<f64> {
+    Ok(counted(at.metrics)?.bytes / PAYLOAD as f64)
+}
+
+/// Bytes of the recording of a broker in a folder.
+pub(super) fn recording_bytes(place: &Path) -> Result<f64> {
+    let mut bytes = 0;
+    for file in std::fs::read_dir(place.join("broker").with_extension(RECORDING))? {
+        bytes += file?.metadata()?.len();
+    }
+    Ok(bytes as f64)
 }
 
 /// Makes a topic.

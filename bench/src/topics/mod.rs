@@ -73,6 +73,8 @@ enum Case {
     Latency,
     /// Memory, where somebody does not keep up.
     Memory,
+    /// What it costs to record everything that the broker is told.
+    Record,
 }
 
 /// What writes and reads.
@@ -105,7 +107,7 @@ enum Part {
     /// Takes in messages and keeps none; gives out as many as are taken.
     Sink { acknowledges: bool },
     /// Serves a folder as the broker.
-    Broker { dir: PathBuf, slow: Option<Duration> },
+    Broker { dir: PathBuf, slow: Option<Duration>, recorded: bool },
     /// Writes to a sink.
     Write { peer: Peer, to: SocketAddr, seconds: f64 },
     /// Reads from a source.
@@ -173,7 +175,7 @@ pub(crate) fn perform(part: &str) -> Result<()> {
         Part::Sink { acknowledges } => {
             server::serve(acknowledges, |address| announce(Listening { address, metrics: None }))
         }
-        Part::Broker { dir, slow } => broker::serve(&dir, slow),
+        Part::Broker { dir, slow, recorded } => broker::serve(&dir, slow, recorded),
         Part::Write { peer, to, seconds } => print(write::run(peer, to, seconds)?),
         Part::Read { peer, from, seconds } => print(read::run(peer, from, seconds)?),
         Part::Load(job) => print(broker::load(job)?),
@@ -226,6 +228,10 @@ pub(crate) fn compare(args: &Args) -> Result<()> {
             Case::Latency => {
                 let rows = latencies(args.rounds, args.seconds, &dir, &bar)?;
                 ("latency", serde_json::to_value(&rows)?, report::latencies(&rows))
+            }
+            Case::Record => {
+                let rows = recorded(args.rounds, args.seconds, &dir, &bar)?;
+                ("record", serde_json::to_value(&rows)?, report::recorded(&rows))
             }
             Case::Memory => {
                 let held = held(args.seconds, &dir)?;
@@ -289,6 +295,11 @@ impl Storing {
     }
 }
 
+/// A broker in a folder of its own.
+fn broker_in(place: &tempfile::TempDir, slow: Option<Duration>, recorded: bool) -> Part {
+    Part::Broker { dir: place.path().join("broker"), slow, recorded }
+}
+
 /// Runs the broker in all sizes, round by round. Plain writes take a third of the time of the others.
 fn stored(rounds: usize, seconds: f64, dir: &Path, bar: &ProgressBar) -> Result<Vec<Storing>> {
     let mut rows: Vec<Storing> = Vec::new();
@@ -303,7 +314,7 @@ fn stored(rounds: usize, seconds: f64, dir: &Path, bar: &ProgressBar) -> Result<
             bar.set_message(format!("{producers} producers, {partitions} partitions"));
             let load = |at, make| Part::Load(Load { at, make, producers, partitions, window, seconds });
             let place = tempfile::tempdir_in(dir)?;
-            let server = Running::start(&Part::Broker { dir: place.path().join("broker"), slow: None })?;
+            let server = Running::start(&broker_in(&place, None, false))?;
             let broker: Loaded = measure(&load(server.at, true))?;
             drop(server);
             let part = Part::Raw {
@@ -320,6 +331,46 @@ fn stored(rounds: usize, seconds: f64, dir: &Path, bar: &ProgressBar) -> Result<
         bar.inc(1);
     }
     Ok(rows)
+}
+
+/// What so many producers had stored while the broker was recorded, and while it was not: one entry for each round.
+#[derive(Clone, Debug, Serialize)]
+struct Recording {
+    producers: u32,
+    window: usize,
+    plain: Vec<Loaded>,
+    recorded: Vec<Loaded>,
+    /// Bytes of the recording for each message.
+    bytes: Vec<f64>,
+}
+
+/// Runs the broker with a recording and without, by turns, each twice a round and in both orders: the device's rate changes.
+fn recorded(rounds: usize, seconds: f64, dir: &Path, bar: &ProgressBar) -> Result<Vec<Recording>> {
+    let row =
+        |(producers, window)| Recording { producers, window, plain: vec![], recorded: vec![], bytes: vec![] };
+    let mut rows = PRODUCERS.map(row);
+    for _ in 0..rounds {
+        for row in &mut rows {
+            let Recording { producers, window, .. } = *row;
+            bar.set_message(format!("{producers} producers"));
+            for with in [false, true, true, false] {
+                let place = tempfile::tempdir_in(dir)?;
+                let server = Running::start(&broker_in(&place, None, with))?;
+                let load = Load { at: server.at, make: true, producers, partitions: 1, window, seconds };
+                let loaded: Loaded = measure(&Part::Load(load))?;
+                let stored = broker::received(server.at)?;
+                drop(server);
+                if with {
+                    row.bytes.push(broker::recording_bytes(place.path())? / stored);
+                    row.recorded.push(loaded);
+                } else {
+                    row.plain.push(loaded);
+                }
+            }
+        }
+        bar.inc(1);
+    }
+    Ok(rows.into())
 }
 
 /// Messages a second whose latency is taken.
@@ -343,7 +394,7 @@ fn latencies(rounds: usize, seconds: f64, dir: &Path, bar: &ProgressBar) -> Resu
             bar.set_message(row.peer.name());
             let place = tempfile::tempdir_in(dir)?;
             row.fdatasync_us.push(machine::fdatasync_us(place.path())?);
-            let server = Running::start(&Part::Broker { dir: place.path().join("broker"), slow: None })?;
+            let server = Running::start(&broker_in(&place, None, false))?;
             let pace = Pace { peer: row.peer, to: server.at.address, rate: RATE, seconds };
             row.rounds.push(measure(&Part::Pace(pace))?);
         }
@@ -399,7 +450,7 @@ fn held(seconds: f64, dir: &Path) -> Result<Held> {
     for trouble in [Trouble::None, Trouble::Reader, Trouble::Disk] {
         let place = tempfile::tempdir_in(dir)?;
         let slow = (trouble == Trouble::Disk).then_some(SLOW);
-        let server = Running::start(&Part::Broker { dir: place.path().join("broker"), slow })?;
+        let server = Running::start(&broker_in(&place, slow, false))?;
         let before = machine::memory_of(&server.process())?.1;
         let stalled = trouble == Trouble::Reader;
         let reader = match stalled {

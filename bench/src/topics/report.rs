@@ -1,8 +1,8 @@
 //! Tables for people. This module decides how figures look; the median is taken over the rounds.
 
 use super::{
-    BATCH, Figures, Held, Late, PAYLOAD, Peer, RATE, Row, SLOW, Storing, Trouble, broker::Loaded, memory,
-    paced::Latencies,
+    BATCH, Figures, Held, Late, PAYLOAD, Peer, RATE, Recording, Row, SLOW, Storing, Trouble, broker::Loaded,
+    memory, paced::Latencies,
 };
 use crate::report::{median, micros, thousands};
 use std::fmt::Write;
@@ -82,6 +82,31 @@ pub(super) fn stored(rows: &[Storing]) -> String {
     }
     let _ =
         writeln!(text, "  (unanswered: by producer, at most; p50 and p99: of requests of {BATCH} messages)");
+    text
+}
+
+/// The table of what a recording costs.
+pub(super) fn recorded(rows: &[Recording]) -> String {
+    let mut text = format!("\nbroker, messages of {PAYLOAD} bytes, 1 partition, while it is recorded\n");
+    let _ = writeln!(
+        text,
+        "  {:>9} {:>10} {:>11} {:>11} {:>10} {:>17} {:>14}",
+        "producers", "unanswered", "plain", "recorded", "x plain", "(of all rounds)", "bytes/message"
+    );
+    for row in rows {
+        let rate = |loads: &[Loaded]| median(loads.iter().map(|load| load.figures.rate));
+        let pairs = row.recorded.iter().zip(&row.plain);
+        let (ratio, range) = ratios(pairs.map(|(with, without)| with.figures.rate / without.figures.rate));
+        let _ = writeln!(
+            text,
+            "  {:>9} {:>10} {:>11} {:>11} {ratio:>10} {range:>17} {:>14.0}",
+            row.producers,
+            row.window,
+            thousands(rate(&row.plain)),
+            thousands(rate(&row.recorded)),
+            median(row.bytes.iter().copied()),
+        );
+    }
     text
 }
 

@@ -9,6 +9,7 @@ use crate::{Dur, Wall, log};
 use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
 
 /// What travels on a connection to a broker.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Message {
     /// A writer speaks.
@@ -22,6 +23,7 @@ pub enum Message {
 }
 
 /// How a topic is set up.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Settings {
     /// How many partitions it has, from 1. It can grow, not shrink.
@@ -39,6 +41,7 @@ pub struct Settings {
 }
 
 /// A named reader of a topic, that may have many processes.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Consumer {
     /// Whether retention waits for its commits.
@@ -52,6 +55,7 @@ pub struct Consumer {
 }
 
 /// What a caller asks.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Request {
     /// Makes a topic. Answered by [`Response::Done`].
@@ -103,6 +107,7 @@ pub enum Request {
 }
 
 /// What changes about a topic. What is `None` or empty stays.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Change {
     /// At least as many as there are.
@@ -124,6 +129,7 @@ pub struct Change {
 }
 
 /// What a caller is answered.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Response {
     /// Done, and durable.
@@ -139,6 +145,7 @@ pub enum Response {
 }
 
 /// A topic as it is.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Description {
     /// Its name.
@@ -152,6 +159,7 @@ pub struct Description {
 }
 
 /// A partition as it is.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct PartitionDescription {
     /// The offsets that are there and shown to readers.
@@ -167,6 +175,7 @@ pub struct PartitionDescription {
 }
 
 /// How the broker stands.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Status {
     /// What it is doing.
@@ -196,6 +205,7 @@ pub struct Status {
 }
 
 /// Why a call was not carried out.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, thiserror::Error)]
 pub enum Refusal {
     /// There is no such topic.
@@ -217,7 +227,8 @@ pub enum Refusal {
     #[error("{what}: {is}, at most {limit}")]
     Limit {
         /// What there is too much of.
-        what: &'static str,
+        #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::recorded::words"))]
+        what: log::api::Words,
         /// How much it would be.
         is: u64,
         /// The bound.
@@ -244,6 +255,7 @@ pub enum Refusal {
 }
 
 /// The broker's timers.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Timer {
     /// One of the log's.

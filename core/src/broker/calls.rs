@@ -15,6 +15,7 @@ use crate::{Action, CallId, Clock};
 use alloc::{collections::VecDeque, format, sync::Arc, vec::Vec};
 
 /// Calls that wait.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub(super) struct Calls {
     /// Changes, in order.
@@ -233,7 +234,7 @@ impl Broker {
             pool_files: self.catalogue.partitions().map(|(_, of)| of.files.len() as u64).sum(),
             checkpoints: self.checkpoints.count(),
             topics: self.catalogue.len() as u64,
-            producers: self.producers.len() as u64,
+            producers: self.producers(),
             write_sessions: self.writers.len() as u64,
             read_sessions: self.readers.len() as u64,
         }

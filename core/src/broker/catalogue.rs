@@ -15,10 +15,12 @@ use alloc::{
 };
 
 /// A topic, by the sequence of the record that made it: a topic that is dropped and made again is another one.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub(super) struct TopicId(pub(super) u64);
 
 /// A partition of a topic.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub(super) struct PartitionId {
     pub(super) topic: TopicId,
@@ -26,6 +28,7 @@ pub(super) struct PartitionId {
 }
 
 /// All topics.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub(super) struct Catalogue {
     topics: BTreeMap<TopicId, Topic>,
@@ -33,6 +36,7 @@ pub(super) struct Catalogue {
 }
 
 /// A topic.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Topic {
     pub(super) path: Arc<str>,
@@ -42,6 +46,7 @@ pub(super) struct Topic {
 }
 
 /// A partition.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub(super) struct Partition {
     /// The first offset that is there.
@@ -70,6 +75,7 @@ pub(super) struct Partition {
 }
 
 /// Messages of a partition in a file of the pool.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) struct File {
     /// Names the file.
@@ -89,6 +95,7 @@ pub(super) struct File {
 }
 
 /// What was read from a file.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Loaded {
     /// The offset after its last message.
@@ -98,6 +105,7 @@ pub(super) struct Loaded {
 }
 
 /// Where an offset stands.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) enum Place {
     /// In this record, which can be fetched.
@@ -107,6 +115,7 @@ pub(super) enum Place {
 }
 
 /// Messages of one record.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Span {
     /// The offset of the first.

@@ -41,6 +41,7 @@ pub(super) const MARKS: &[&str] = &[
 const PART_BYTES: usize = 16 << 10;
 
 /// How it stands with checkpoints.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub(super) struct Checkpoints {
     /// Bytes of records since the last one began.
@@ -62,6 +63,7 @@ pub(super) struct Checkpoints {
 }
 
 /// What recovery is in the middle of.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 enum Replay {
     /// Any record.

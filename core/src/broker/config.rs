@@ -6,6 +6,7 @@ use crate::log::segments;
 use crate::{ConfigError, Dur, Path};
 
 /// The settings of a broker. [`Config::new`] gives sensible values, [`Config::validate`] checks them.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Config {
     /// How its log is kept. The log's policy must be [`segments::SyncPolicy::PerGroup`]: nothing is answered before it

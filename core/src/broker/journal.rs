@@ -9,6 +9,7 @@ use crate::{CallId, ConnId, Wall};
 use alloc::{collections::VecDeque, sync::Arc, vec::Vec};
 
 /// What a record changes once it is durable.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) enum Effect {
     /// Messages can be shown.
@@ -18,6 +19,7 @@ pub(super) enum Effect {
 }
 
 /// What is kept of a record of messages while it is on its way.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Written {
     pub(super) partition: PartitionId,
@@ -30,6 +32,7 @@ pub(super) struct Written {
 }
 
 /// Who waits for it.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(super) enum Then {
     /// Nobody.
@@ -45,6 +48,7 @@ pub(super) enum Then {
 }
 
 /// A record on its way.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Entry {
     pub(super) at: Location,
@@ -53,6 +57,7 @@ pub(super) struct Entry {
 }
 
 /// All records on their way, by sequence.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub(super) struct Journal {
     first: u64,

@@ -56,6 +56,8 @@ mod producers;
 mod progress;
 mod readers;
 mod record;
+#[cfg(feature = "serde")]
+mod recorded;
 mod retention;
 mod status;
 mod tail;
@@ -133,6 +135,7 @@ const OWN_MARKS: &[&str] = &[
 type Out = Vec<Action<Message, Timer, Response>>;
 
 /// A topic broker. See the module's documentation; [`api`] is its contract.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Broker {
     config: Arc<Config>,
@@ -164,9 +167,11 @@ pub struct Broker {
     fetching: BTreeMap<u64, (PartitionId, Span)>,
     /// Partitions that readers have to be told of.
     shown: Vec<PartitionId>,
-    /// What the readers want.
+    /// What the readers want. Empty between steps.
+    #[cfg_attr(feature = "serde", serde(skip))]
     wishes: VecDeque<Wish>,
-    /// What the log has said and was not dealt with.
+    /// What the log has said and was not dealt with. Empty between steps.
+    #[cfg_attr(feature = "serde", serde(skip))]
     said: VecDeque<segments::Action>,
     /// When the readers' timer is due.
     alarm: Option<Mono>,
@@ -174,6 +179,7 @@ pub struct Broker {
     draining: bool,
 }
 
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 enum Stage {
     New,
@@ -185,6 +191,7 @@ enum Stage {
 }
 
 /// A record that waits for room in the log.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 struct Owed {
     bytes: Bytes,
@@ -245,6 +252,16 @@ impl Broker {
             Stage::Closed => Phase::Closed,
             Stage::Damaged(damage) => Phase::Damaged(damage.clone()),
         }
+    }
+
+    /// The topics that there are, each with its number: the sequence of the record that made it.
+    pub fn topics(&self) -> impl Iterator<Item = (&Arc<str>, u64)> {
+        self.catalogue.topics().map(|(id, topic)| (&topic.path, id.0))
+    }
+
+    /// How many producers it remembers.
+    pub fn producers(&self) -> u64 {
+        self.producers.len() as u64
     }
 
     /// How far its log has come, in records.

@@ -10,6 +10,7 @@ use crate::ConnId;
 use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
 
 /// A producer of a topic.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub(super) struct Producer {
     /// The partition that it was given when it first came.
@@ -34,6 +35,7 @@ impl Producer {
 }
 
 /// All producers.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub(super) struct Producers {
     all: BTreeMap<(TopicId, Arc<str>), Producer>,

@@ -37,6 +37,7 @@ use bytes::Bytes;
 use rmp::encode::ByteBuf;
 
 /// A record.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) enum Record {
     /// A topic was made; its id is the sequence of this record.

@@ -13,6 +13,7 @@ use alloc::{
 type Name = (PartitionId, u64);
 
 /// Records of messages.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub(super) struct Tail {
     records: BTreeMap<Name, Arc<Batch>>,

@@ -36,6 +36,7 @@ use alloc::{
 };
 
 /// All write sessions.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub(super) struct Writers {
     sessions: BTreeMap<ConnId, Session>,
@@ -48,6 +49,7 @@ pub(super) struct Writers {
 }
 
 /// A write session.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 struct Session {
     partition: PartitionId,
@@ -63,6 +65,7 @@ struct Session {
 }
 
 /// Messages of one request that are stored together.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 struct Piece {
     codec: Codec,
@@ -77,6 +80,12 @@ impl Writers {
 
     pub(super) fn has(&self, conn: ConnId) -> bool {
         self.sessions.contains_key(&conn)
+    }
+
+    /// Where the messages of a session go.
+    #[cfg(feature = "serde")]
+    pub(super) fn partition(&self, conn: ConnId) -> Option<PartitionId> {
+        self.sessions.get(&conn).map(|session| session.partition)
     }
 
     fn remove(&mut self, conn: ConnId) -> Option<Session> {

@@ -448,7 +448,7 @@ pub enum Response {
 }
 
 /// A text of the code itself. (By another name, as serde takes every reference for one into what it reads.)
-type Words = &'static str;
+pub(crate) type Words = &'static str;
 
 /// Why a request was not carried out, or may not have been.
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]

@@ -9,10 +9,12 @@ use bytes::Bytes;
 
 /// A partition that a server has given to one read stream, for as long as it leaves it there. Unique within the stream,
 /// never used twice in it.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct PartitionSessionId(pub u64);
 
 /// Offsets from `start` to before `end`.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Range {
     /// The first offset.
@@ -22,6 +24,7 @@ pub struct Range {
 }
 
 /// What a reader says.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum FromClient {
     /// First of all: who reads what.
@@ -51,6 +54,7 @@ pub enum FromClient {
 }
 
 /// Who reads what.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Init {
     /// The topics; at least one, each once.
@@ -61,6 +65,7 @@ pub struct Init {
 }
 
 /// What to read of a topic.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct TopicFilter {
     /// The topic.
@@ -74,6 +79,7 @@ pub struct TopicFilter {
 }
 
 /// A commit of messages of one partition.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Commit {
     /// Where they were read.
@@ -83,6 +89,7 @@ pub struct Commit {
 }
 
 /// What a server says.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum FromServer {
     /// The stream is a read session now.
@@ -139,6 +146,7 @@ pub enum FromServer {
 }
 
 /// Messages of one partition.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct PartitionData {
     /// The partition session.
@@ -148,6 +156,7 @@ pub struct PartitionData {
 }
 
 /// Messages that were written together: of one producer, in one codec, with dense offsets.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Batch {
     /// The offset of the first message; those of the others follow.

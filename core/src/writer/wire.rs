@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 /// How a payload is encoded. Payloads are encoded and decoded at the edge; machines pass the number on unread, so that
 /// codecs which nobody here knows travel as well.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Codec(pub i32);
 
@@ -22,6 +23,7 @@ impl Codec {
 pub const MAX_SEQ_NO: u64 = i64::MAX as u64;
 
 /// A message of a topic, without its number.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Payload {
     /// The payload as its codec encodes it.
@@ -37,6 +39,7 @@ pub struct Payload {
 }
 
 /// A message under its number.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Numbered {
     /// Unique for its producer in the topic, and rising.
@@ -46,6 +49,7 @@ pub struct Numbered {
 }
 
 /// What a writer says.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum FromClient {
     /// First of all: who writes, and where.
@@ -62,6 +66,7 @@ pub enum FromClient {
 }
 
 /// Who writes, and where. The last sequence number of the producer is always asked for.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Init {
     /// The topic.
@@ -77,6 +82,7 @@ pub struct Init {
 }
 
 /// What a server says.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum FromServer {
     /// The session is open.
@@ -90,6 +96,7 @@ pub enum FromServer {
 }
 
 /// A session that a server has opened.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Session {
     /// Its name, for people.
@@ -103,6 +110,7 @@ pub struct Session {
 }
 
 /// What became of one message.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Ack {
     /// Its number.
@@ -112,6 +120,7 @@ pub struct Ack {
 }
 
 /// What became of one message.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum AckStatus {
     /// It is stored at this offset.
@@ -126,6 +135,7 @@ pub enum AckStatus {
 }
 
 /// An answer that is none: a status of the YDB API with what it says about itself.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Status {
     /// The code, such as 400060 for an overload.
@@ -135,6 +145,7 @@ pub struct Status {
 }
 
 /// A detail of a status.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Issue {
     /// The kind of issue.

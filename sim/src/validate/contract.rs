@@ -1,7 +1,7 @@
 //! What a driver owes its machine, as far as a recording shows it: a machine takes every input in every state, and so an
 //! input that no driver may give need not be noticed by it. Decides nothing else.
 
-use onceward_core::{Action, Clock, Mono, OpId, recorded::Told};
+use onceward_core::{Action, Clock, ConnId, Mono, OpId, recorded::Told};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Debug,
@@ -16,6 +16,10 @@ pub(super) struct Contract<T> {
     done: BTreeSet<OpId>,
     /// The earliest moment at which each timer may fire.
     timers: BTreeMap<T, Mono>,
+    /// Numbers of connections that were asked for.
+    dialled: BTreeSet<u32>,
+    /// Connections that are not over for the other side.
+    connections: BTreeSet<ConnId>,
 }
 
 impl<T> Default for Contract<T> {
@@ -27,6 +31,8 @@ impl<T> Default for Contract<T> {
             operations: BTreeSet::new(),
             done: BTreeSet::new(),
             timers: BTreeMap::new(),
+            dialled: BTreeSet::new(),
+            connections: BTreeSet::new(),
         }
     }
 }
@@ -38,7 +44,7 @@ impl<T: Copy + Ord + Debug> Contract<T> {
     }
 
     /// Whether a driver may say this now.
-    pub(super) fn told<Q>(&mut self, clock: Clock, told: &Told<T, Q>) -> Result<(), String> {
+    pub(super) fn told<M, Q>(&mut self, clock: Clock, told: &Told<M, T, Q>) -> Result<(), String> {
         if clock.mono < self.latest {
             return Err("the monotonic clock has gone back".into());
         }
@@ -58,7 +64,24 @@ impl<T: Copy + Ord + Debug> Contract<T> {
                 None if !self.joined_late => return Err("the timer is not armed".into()),
                 _ => {}
             },
-            Told::Call(..) => {}
+            Told::Opened(conn) | Told::Accepted(conn) if !self.connections.insert(*conn) => {
+                return Err("the connection is open already".into());
+            }
+            Told::Opened(conn) if !(self.dialled.remove(&conn.number) || self.joined_late) => {
+                return Err("nobody has asked for this connection".into());
+            }
+            // What was on its way when the machine hung up may still arrive.
+            Told::Received(conn, _) if !(self.connections.contains(conn) || self.joined_late) => {
+                return Err("the connection is not open".into());
+            }
+            Told::Closed(conn, _) => {
+                let known = self.connections.remove(conn) | self.dialled.remove(&conn.number);
+                if !(known || self.joined_late) {
+                    return Err("the connection is not open".into());
+                }
+            }
+            Told::Opened(_) | Told::Accepted(_) | Told::Received(..) | Told::Message(..) | Told::Call(..) => {
+            }
         }
         Ok(())
     }
@@ -73,6 +96,7 @@ impl<T: Copy + Ord + Debug> Contract<T> {
                 }
                 Action::Arm(timer, window) => drop(self.timers.insert(*timer, clock.mono.after(window.from))),
                 Action::Disarm(timer) => drop(self.timers.remove(timer)),
+                Action::Connect(_, number) => drop(self.dialled.insert(*number)),
                 _ => {}
             }
         }

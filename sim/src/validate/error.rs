@@ -27,15 +27,15 @@ pub enum ValidateError {
         /// What is wrong.
         what: String,
     },
-    /// The contents of a call cannot be had.
-    #[error("{}: step {step}: the contents of call {call}: {what}", .file.display())]
+    /// The contents of a call, or of what was said on a connection, cannot be had.
+    #[error("{}: step {step}: the contents of {whose}: {what}", .file.display())]
     Contents {
         /// The chunk.
         file: PathBuf,
         /// The step, from 1.
         step: u64,
-        /// The call's number.
-        call: u64,
+        /// What they belong to.
+        whose: String,
         /// What is wrong.
         what: String,
     },

@@ -12,13 +12,13 @@ pub use error::ValidateError;
 
 use crate::mutants::mutant;
 use contract::Contract;
-use onceward::trace::{self, Begins, Chunk, Contents, Digest, Ends, Header, Run, Step, ToldTo};
+use onceward::trace::{self, Begins, Chunk, Contents, Digest, Ends, Header, Run, Step, Whose};
 use onceward_core::{
-    Action, CallId, ClientId, Input, NodeAction, NodeId, Path as DiskPath,
-    recorded::{Recorded, Told},
+    Action, CallId, ClientId, NodeAction, NodeId, NodeInput, Path as DiskPath,
+    recorded::{Bulky, Place, Recorded, Told, ToldTo},
 };
 use onceward_model::{
-    system::{RecordedSystem, RecordedVisitor, System},
+    system::{GhostOf, NodeOf, RecordedSystem, RecordedVisitor, System},
     world::{Event, Protocol, Seen, Time, Violation, disk::Image},
 };
 use std::{
@@ -70,16 +70,14 @@ pub struct RunSeen {
 /// The first step at which something is wrong, with its file, or why nothing could be validated.
 pub fn validate<S: System>(folder: &Path, options: &Options) -> Result<Validated, ValidateError> {
     struct Visit<'a>(&'a Path, &'a Options);
-    impl<P: Protocol> RecordedVisitor<P> for Visit<'_> {
+    impl RecordedVisitor for Visit<'_> {
         type Out = Result<Validated, ValidateError>;
-        fn visit<S: RecordedSystem<Protocol = P>>(self) -> Self::Out {
+        fn visit<S: RecordedSystem>(self) -> Self::Out {
             recording::<S>(self.0, self.1)
         }
     }
     S::recorded(Visit(folder, options)).unwrap_or(Err(ValidateError::NotRecorded(S::NAME)))
 }
-
-type NodeOf<S> = <<S as System>::Protocol as Protocol>::Node;
 
 fn recording<S: RecordedSystem>(folder: &Path, options: &Options) -> Result<Validated, ValidateError> {
     let runs = match trace::read::<NodeOf<S>>(folder, options.cut_off) {
@@ -93,7 +91,7 @@ fn recording<S: RecordedSystem>(folder: &Path, options: &Options) -> Result<Vali
     let archive = S::archive(&first.machine, &files)
         .map_err(|what| ValidateError::Disk { disk: disk.clone(), what })?;
     let protocol = S::cluster_of(&first.machine);
-    let mut again = Again::<S> { ghost: protocol.ghost(), protocol, archive, ended: None };
+    let mut again = Again::<'_, S> { ghost: protocol.ghost(), protocol, archive, ended: None };
     let mut validated = Validated::default();
     for (number, run) in runs.iter().enumerate() {
         validated.runs.push(again.run(number, run)?);
@@ -108,25 +106,32 @@ fn recording<S: RecordedSystem>(folder: &Path, options: &Options) -> Result<Vali
     Ok(validated)
 }
 
-/// The files of a disk as they are now.
+/// The files of a disk as they are now, with those of its folders.
 fn image(disk: &Path) -> Result<Image, String> {
     let mut image = Image::default();
     let told = |error: std::io::Error| error.to_string();
-    for entry in fs::read_dir(disk).map_err(told)? {
-        let entry = entry.map_err(told)?;
-        let name = entry.file_name();
-        if let (Some(name), true) = (name.to_str(), entry.file_type().map_err(told)?.is_file()) {
-            image.files.insert(DiskPath::from(name), fs::read(entry.path()).map_err(told)?);
+    let mut folders = vec![(disk.to_path_buf(), String::new())];
+    while let Some((folder, prefix)) = folders.pop() {
+        for entry in fs::read_dir(folder).map_err(told)? {
+            let entry = entry.map_err(told)?;
+            let (name, kind) = (entry.file_name(), entry.file_type().map_err(told)?);
+            let Some(name) = name.to_str() else { continue };
+            if kind.is_dir() {
+                folders.push((entry.path(), format!("{prefix}{name}/")));
+            } else if kind.is_file() {
+                let file = DiskPath::from(&*format!("{prefix}{name}"));
+                image.files.insert(file, fs::read(entry.path()).map_err(told)?);
+            }
         }
     }
     Ok(image)
 }
 
 /// Everything again.
-struct Again<S: RecordedSystem> {
+struct Again<'a, S: RecordedSystem> {
     protocol: Arc<S::Protocol>,
-    ghost: <S::Protocol as Protocol>::Ghost,
-    archive: S::Archive,
+    ghost: GhostOf<S>,
+    archive: S::Archive<'a>,
     /// The machine of the last run as it was at its end.
     ended: Option<(NodeOf<S>, PathBuf, Seen)>,
 }
@@ -153,7 +158,7 @@ impl<S: RecordedSystem> Going<S> {
 
 const NODE: NodeId = NodeId(0);
 
-impl<S: RecordedSystem> Again<S> {
+impl<S: RecordedSystem> Again<'_, S> {
     fn run(&mut self, number: usize, run: &Run<NodeOf<S>>) -> Result<RunSeen, ValidateError> {
         let Some((first, rest)) = run.chunks.split_first() else { return Ok(RunSeen::default()) };
         let mut going = self.join(ClientId(u16::try_from(number).unwrap_or(u16::MAX - 2)), first)?;
@@ -191,7 +196,7 @@ impl<S: RecordedSystem> Again<S> {
         let broken = |violation| ValidateError::Broken { file: chunk.file.clone(), step: steps, violation };
         for (call, request) in &chunk.open {
             let mut request = request.clone();
-            self.fill(chunk, *call, &mut request, steps)?;
+            self.fill(chunk, Whose::Call(*call), &mut request, steps)?;
             let event = Event::Called(NODE, going.known(*call), &request);
             self.protocol.observe(&mut self.ghost, going.at, event).map_err(broken)?;
         }
@@ -205,16 +210,26 @@ impl<S: RecordedSystem> Again<S> {
     /// Performs the steps of a chunk.
     fn chunk(&mut self, going: &mut Going<S>, chunk: &Chunk<NodeOf<S>>) -> Result<(), ValidateError> {
         (going.seen.chunks.1, going.seen.ends) = (chunk.header.number, chunk.ends);
-        let mut digest = Digest::at(chunk.header.link);
+        let (mut digest, mut words) = (Digest::at(chunk.header.link), 0);
         for step in &chunk.steps {
             going.at = Seen { step: going.at.step + 1, at: Time(step.clock.mono.0) };
             let mut told = step.told.clone();
-            if let Told::Call(call, request) = &mut told
-                && let Err(error) = self.fill(chunk, *call, request, going.at.step)
-            {
-                // What a killed process had not written of its last calls is not known.
-                if chunk.ends.is_none() && !chunk.contents.contains_key(call) {
-                    let why = "what this call brought was not recorded before the process was killed";
+            let (whose, filled) = match &mut told {
+                Told::Call(call, request) => {
+                    let whose = Whose::Call(*call);
+                    (whose, self.fill(chunk, whose, request, going.at.step))
+                }
+                Told::Received(_, message) | Told::Message(_, message) if !message.contents().is_empty() => {
+                    let whose = Whose::Word(words);
+                    words += 1;
+                    (whose, self.fill(chunk, whose, message, going.at.step))
+                }
+                _ => (Whose::Word(words), Ok(())),
+            };
+            if let Err(error) = filled {
+                // What a killed process had not written of what it was brought last is not known.
+                if chunk.ends.is_none() && !chunk.contents.contains_key(&whose) {
+                    let why = "what was brought here was not recorded before the process was killed";
                     going.seen.stopped = Some((going.at.step, why.into()));
                     break;
                 }
@@ -252,12 +267,14 @@ impl<S: RecordedSystem> Again<S> {
                 going.seen.calls.0 += 1;
                 Some(Event::Called(NODE, going.known(*call), request))
             }
-            Told::Disk(..) | Told::Timer(_) => None,
+            _ => None,
         };
         if let Some(event) = event {
             self.protocol.observe(&mut self.ghost, going.at, event)?;
         }
-        let actions = match (perform(&mut going.machine, step, told.input()), step.link) {
+        let input = told.input::<NodeOf<S>>();
+        S::hears(&mut self.ghost, going.at, &input);
+        let actions = match (perform(&mut going.machine, step, input), step.link) {
             (Ok(actions), Some(link)) => {
                 digest.step::<NodeOf<S>>(&step.bytes, &actions);
                 if digest.link() != link {
@@ -277,6 +294,7 @@ impl<S: RecordedSystem> Again<S> {
         };
         going.seen.steps += 1;
         going.contract.asked(step.clock, &actions);
+        self.protocol.observe(&mut self.ghost, going.at, Event::Stepped(NODE, step.clock, &actions))?;
         for action in &actions {
             let Action::Reply(call, response) = action else { continue };
             going.seen.calls.1 += u64::from(going.open.remove(call));
@@ -289,28 +307,31 @@ impl<S: RecordedSystem> Again<S> {
         Ok(())
     }
 
-    /// Puts the contents of a call back.
+    /// Puts contents back.
     fn fill(
         &self,
         chunk: &Chunk<NodeOf<S>>,
-        call: CallId,
-        request: &mut <NodeOf<S> as onceward_core::Node>::Request,
+        whose: Whose,
+        bare: &mut impl Bulky,
         step: u64,
     ) -> Result<(), ValidateError> {
         let wrong = |what: String| ValidateError::Contents {
             file: chunk.file.clone(),
             step,
-            call: call.number,
+            whose: match whose {
+                Whose::Call(call) => format!("call {}", call.number),
+                Whose::Word(number) => format!("word {number} of this chunk"),
+            },
             what,
         };
-        let contents = match chunk.contents.get(&call) {
+        let contents = match chunk.contents.get(&whose) {
             None => Vec::new(),
             Some(Contents::Here(contents)) => contents.clone(),
-            Some(Contents::InLog(ranges)) => {
+            Some(Contents::InLog(places)) => {
                 let mut contents = Vec::new();
-                for (first, count) in ranges {
+                for Place { shelf, first, count } in places {
                     for position in *first..first.saturating_add(u64::from(*count)) {
-                        let content = S::content(&self.archive, position);
+                        let content = S::content(&self.archive, *shelf, position);
                         contents.push(content.ok_or_else(|| {
                             wrong(format!("position {position} of the log, which they are said to stand at, is not there"))
                         })?);
@@ -319,8 +340,8 @@ impl<S: RecordedSystem> Again<S> {
                 contents
             }
         };
-        if !NodeOf::<S>::put_contents(request, contents) {
-            return Err(wrong("they are not as many as the call had".into()));
+        if !bare.put_contents(contents) {
+            return Err(wrong("they are not as many as it had".into()));
         }
         Ok(())
     }
@@ -349,7 +370,7 @@ impl From<Violation> for Wrong {
 type Performed<N> = Result<Vec<NodeAction<N>>, String>;
 
 /// Performs a step; the message of the panic, if it panics.
-fn perform<N: Recorded>(machine: &mut N, step: &Step<N>, input: onceward_core::NodeInput<N>) -> Performed<N> {
+fn perform<N: Recorded>(machine: &mut N, step: &Step<N>, input: NodeInput<N>) -> Performed<N> {
     let mut actions = Vec::new();
     let clock = step.clock;
     // After a panic nobody looks at the machine again.
@@ -361,8 +382,7 @@ fn perform<N: Recorded>(machine: &mut N, step: &Step<N>, input: onceward_core::N
 }
 
 fn describe<S: RecordedSystem>(protocol: &S::Protocol, told: &ToldTo<NodeOf<S>>) -> String {
-    let input: Input<_, _, _> = told.clone().input();
-    onceward_model::trace::describe_input(protocol, NODE, &input)
+    onceward_model::trace::describe_input(protocol, NODE, &told.clone().input::<NodeOf<S>>())
 }
 
 /// Actions in words.

@@ -4,6 +4,7 @@ use crate::bounds::within;
 use crate::{ConfigError, Dur, Path};
 
 /// The settings of a pool. [`Config::default`] gives sensible values.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Config {
     /// The folder of its files; not that of the log.

@@ -17,6 +17,7 @@ use crate::{Clock, DiskError, DiskOk, DiskOp, DiskResult};
 use alloc::{collections::BTreeMap, format, string::ToString, vec::Vec};
 
 /// How it stands with the folder.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub(super) enum Home {
     /// It is to be listed, or is being listed.

@@ -11,6 +11,7 @@ use alloc::{sync::Arc, vec::Vec};
 use bytes::{Bytes, BytesMut};
 
 /// A file that is being read.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Load {
     partition: PartitionId,

@@ -89,6 +89,7 @@ const OP_SWEEP: u32 = OP_HOME + 2;
 pub(super) const TOKENS: u64 = 1 << 62;
 
 /// The pool. See the module's documentation.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub(super) struct Pool {
     store_id: u128,
@@ -129,6 +130,7 @@ pub(super) struct Pool {
 }
 
 /// A file that may grow.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 struct Growing {
     number: u64,

@@ -8,6 +8,7 @@ use alloc::collections::BTreeMap;
 pub(super) const WAITING: usize = 1 << 16;
 
 /// The commits of one partition session.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Commits {
     /// What was committed when the partition session began.

@@ -18,6 +18,7 @@ use alloc::{
 type RecordId = (PartitionId, u64);
 
 /// Records that are being fetched.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub(super) struct Fetches {
     /// The last token.
@@ -32,6 +33,7 @@ pub(super) struct Fetches {
 }
 
 /// A record that is being fetched.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 struct Fetch {
     record: RecordId,

@@ -8,6 +8,7 @@ use crate::ConnId;
 use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
 
 /// A consumer of a topic.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(super) struct GroupId {
     pub(super) topic: TopicId,
@@ -15,6 +16,7 @@ pub(super) struct GroupId {
 }
 
 /// Its sessions and partitions.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub(super) struct Group {
     /// By the order in which they came.
@@ -24,6 +26,7 @@ pub(super) struct Group {
 }
 
 /// A partition of a group.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub(super) struct Slot {
     /// Who has it.

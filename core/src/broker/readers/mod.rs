@@ -134,6 +134,7 @@ type Out = Vec<Wish>;
 type Reader = (ConnId, PartitionSessionId);
 
 /// All read sessions. See the module's documentation.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub(super) struct Readers {
     sessions: BTreeMap<ConnId, Session>,

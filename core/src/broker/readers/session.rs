@@ -11,6 +11,7 @@ use alloc::{
 };
 
 /// A read session.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Session {
     /// Rises with each session: the order in which they came.
@@ -39,6 +40,7 @@ pub(super) struct Session {
 }
 
 /// What a session reads of a topic.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Want {
     pub(super) topic: TopicId,
@@ -51,6 +53,7 @@ pub(super) struct Want {
 }
 
 /// A partition session.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Part {
     pub(super) at: PartitionId,
@@ -76,6 +79,7 @@ pub(super) struct Part {
 }
 
 /// A record that is being fetched for a partition session.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Asked {
     /// 0: it was at hand.
@@ -93,6 +97,7 @@ pub(super) struct Asked {
 }
 
 /// Messages that are about to be sent.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub(super) struct Load {
     pub(super) partitions: BTreeMap<PartitionSessionId, Vec<Batch>>,

@@ -21,6 +21,7 @@ use alloc::{sync::Arc, vec::Vec};
 use rmp::encode::ByteBuf;
 
 /// Part of a checkpoint.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(in super::super) enum Part {
     /// What follows, up to the end, is one checkpoint.
@@ -40,6 +41,7 @@ pub(in super::super) enum Part {
 }
 
 /// What is known of a producer.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(in super::super) struct Known {
     pub(in super::super) name: Arc<str>,

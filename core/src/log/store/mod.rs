@@ -61,6 +61,8 @@ mod queue;
 mod read;
 mod reads;
 mod record;
+#[cfg(feature = "serde")]
+mod recorded;
 mod subscriptions;
 mod table;
 #[cfg(test)]

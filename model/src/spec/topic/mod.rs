@@ -133,7 +133,7 @@ pub struct Book {
 /// What only the book of a recording has.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 struct Recording {
-    /// So many producers more may come before one may be forgotten.
+    /// So many producers more may come before one may be forgotten; 0 if nobody knows.
     spare: u64,
     /// Changes that are not answered.
     calls: BTreeMap<CallId, Request>,
@@ -232,12 +232,18 @@ struct Reading {
 
 impl Book {
     /// A book of what a broker has said in production. It may begin while streams are open, which are not judged; messages
-    /// may be given up or passed over; and it is told of calls, starts and ends.
-    ///
-    /// `spare`: so many producers more may come before the broker may forget one: what it is configured to remember, less
-    /// those that are there. 0 if nobody knows; then nobody is blamed for forgetting a producer.
-    pub fn of_recording(spare: u64) -> Book {
-        Book { recording: Some(Recording { spare, ..Recording::default() }), ..Book::default() }
+    /// may be given up or passed over; and it is told of calls, starts and ends. Nobody is blamed for forgetting a producer
+    /// until [`Book::remembers`] is told.
+    pub fn of_recording() -> Book {
+        Book { recording: Some(Recording::default()), ..Book::default() }
+    }
+
+    /// The broker remembers so many producers beyond those that there are: before as many more have come, it may forget
+    /// none. To be told when it has started.
+    pub fn remembers(&mut self, spare: u64) {
+        if let Some(recording) = &mut self.recording {
+            recording.spare = spare;
+        }
     }
 
     fn digest(&self, codec: Codec, data: &[u8]) -> Option<Digest> {

@@ -106,7 +106,7 @@ impl System for LogSystem {
         Some(visitor.visit::<LogSystem>())
     }
 
-    fn recorded<V: RecordedVisitor<Log>>(visitor: V) -> Option<V::Out> {
+    fn recorded<V: RecordedVisitor>(visitor: V) -> Option<V::Out> {
         Some(visitor.visit::<LogSystem>())
     }
 }

@@ -8,27 +8,31 @@ use crate::{
     world::{Geometry, Seen, Violation, disk::Image},
 };
 use bytes::Bytes;
-use onceward_core::log::{
-    api::{Event, EventId, Hash256, Hlc, Name, Phase},
-    store::EventStore,
+use onceward_core::{
+    log::{
+        api::{Event, EventId, Hash256, Hlc, Name, Phase},
+        store::EventStore,
+    },
+    recorded::Shelf,
 };
 use std::sync::Arc;
 
 impl RecordedSystem for LogSystem {
-    type Archive = Vec<(Event, Hash256)>;
+    type Protocol = Log;
+    type Archive<'a> = Vec<(Event, Hash256)>;
 
     fn cluster_of(machine: &EventStore) -> Arc<Log> {
         let configs = vec![machine.config().clone()];
         Arc::new(Log { configs, clients: 1, geometry: Geometry::default() })
     }
 
-    fn archive(machine: &EventStore, files: &Image) -> Result<Self::Archive, String> {
+    fn archive<'a>(machine: &EventStore, files: &'a Image) -> Result<Self::Archive<'a>, String> {
         let contents =
             image::read(files, &machine.config().segments.folder).map_err(|error| error.to_string())?;
         (0..).zip(contents.events).map(|(position, stored)| event(position, stored)).collect()
     }
 
-    fn content(archive: &Self::Archive, position: u64) -> Option<Bytes> {
+    fn content(archive: &Self::Archive<'_>, _shelf: Shelf, position: u64) -> Option<Bytes> {
         let (event, _) = archive.get(usize::try_from(position).ok()?)?;
         Some(event.payload.clone())
     }
@@ -36,7 +40,7 @@ impl RecordedSystem for LogSystem {
     fn resume(
         ghost: &mut Ghost,
         machine: &EventStore,
-        archive: &Self::Archive,
+        archive: &Self::Archive<'_>,
         seen: Seen,
     ) -> Result<bool, Violation> {
         if matches!(machine.phase(), Phase::Recovering) {
@@ -53,7 +57,7 @@ impl RecordedSystem for LogSystem {
         ghost: &mut Ghost,
         machine: &EventStore,
         files: &Image,
-        archive: &Self::Archive,
+        archive: &Self::Archive<'_>,
         seen: Seen,
     ) -> Result<(), Violation> {
         // What was appended since, by processes that were not recorded.

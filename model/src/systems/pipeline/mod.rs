@@ -5,6 +5,7 @@
 mod config;
 mod host;
 mod protocol;
+mod recorded;
 mod scopes;
 mod stubborn;
 #[cfg(test)]
@@ -17,7 +18,7 @@ pub use protocol::Ghost;
 use crate::{
     scenario::Header,
     spec::{publish, read, topic},
-    system::{Allowed, Mutant, NamedScope, Numbering, Problem, Promise, System, Verb, Word},
+    system::{Allowed, Mutant, NamedScope, Numbering, Problem, Promise, RecordedVisitor, System, Verb, Word},
     systems::{
         reader::{
             consumer::{Consumer, Habits},
@@ -275,6 +276,10 @@ impl System for PipelineSystem {
 
     fn scopes() -> Vec<NamedScope<Pipeline>> {
         scopes::all()
+    }
+
+    fn recorded<V: RecordedVisitor>(visitor: V) -> Option<V::Out> {
+        Some(visitor.visit::<PipelineSystem>())
     }
 }
 

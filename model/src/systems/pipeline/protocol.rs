@@ -237,12 +237,7 @@ impl Protocol for Pipeline {
     }
 
     fn message_label(&self, message: &Message) -> String {
-        match message {
-            Message::Write(said) => verbs::message(&wire::Msg::Up(said.clone())),
-            Message::WriteReply(said) => verbs::message(&wire::Msg::Down(said.clone())),
-            Message::Read(said) => reading::reader_says(said),
-            Message::ReadReply(said) => reading::reader_hears(said),
-        }
+        message_label(message)
     }
 
     fn timer_label(&self, timer: &Timer) -> String {
@@ -257,5 +252,15 @@ impl Protocol for Pipeline {
 
     fn call_label(&self, node: NodeId, call: CallId, request: &Request) -> String {
         verbs::label(&self.node_name(node), call, request)
+    }
+}
+
+/// What is said on a stream, in scenarios and reports.
+pub(super) fn message_label(message: &Message) -> String {
+    match message {
+        Message::Write(said) => verbs::message(&wire::Msg::Up(said.clone())),
+        Message::WriteReply(said) => verbs::message(&wire::Msg::Down(said.clone())),
+        Message::Read(said) => reading::reader_says(said),
+        Message::ReadReply(said) => reading::reader_hears(said),
     }
 }

@@ -58,7 +58,7 @@ impl Rig {
             broker: Broker::new(config).unwrap(),
             disk: Disk::new(Geometry::default()),
             clock: Clock { mono: Mono(0), wall: Wall(1_700_000_000_000_000_000) },
-            book: Book::of_recording(1000),
+            book: Book::of_recording(),
             timers: BTreeMap::new(),
             acked: Vec::new(),
             marks: BTreeSet::new(),

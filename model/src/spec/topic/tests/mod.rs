@@ -16,6 +16,13 @@ const SEEN: Seen = Seen { step: 1, at: Time(0) };
 type Told = Result<(), &'static str>;
 
 /// A book, and short words for what is said.
+/// A book of a recording of a broker that has room for so many producers more.
+fn remembering(spare: u64) -> Book {
+    let mut book = Book::of_recording();
+    book.remembers(spare);
+    book
+}
+
 struct Case(Book);
 
 fn conn(number: u32) -> ConnId {
@@ -63,7 +70,7 @@ impl Case {
     }
 
     fn recording() -> Case {
-        Case(Book::of_recording(100))
+        Case(remembering(100))
     }
 
     fn both() -> [Case; 2] {

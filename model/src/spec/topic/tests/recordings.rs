@@ -198,7 +198,7 @@ fn a_number_that_was_stored_before_says_nothing_of_its_content() {
 #[test]
 fn a_producer_is_told_how_far_it_has_come() {
     let told = |spare| {
-        let mut case = Case(Book::of_recording(spare));
+        let mut case = Case(remembering(spare));
         case.writer(1, "t", "p");
         case.writes(1, &[(4, "a")]);
         assert_eq!(case.acks(1, &[written(4, 0)]), Ok(()));

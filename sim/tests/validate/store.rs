@@ -1,7 +1,6 @@
-//! Recordings of production: a whole one is accepted, whatever its length, and every falsified one is refused with the
-//! place. The falsifications take frames apart and seal them again by themselves, as somebody would who wants to deceive.
-#![allow(clippy::unwrap_used)]
+//! Recordings of the event store.
 
+use super::frames::{Frame, MAGIC, apart, behind, count, say, seal, steps};
 use onceward::store::Options as StoreOptions;
 use onceward::trace::{Ends, Recording};
 use onceward::{Append, EventStore, Expected, Filter, Key, Name, query};
@@ -13,7 +12,6 @@ use std::{
     path::{Path, PathBuf},
 };
 use tempfile::TempDir;
-use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// A store, a recording, and what was done to them.
 struct Recorded {
@@ -201,84 +199,12 @@ fn what_is_no_longer_in_the_log_is_missed() {
     assert!(error.contains("which they are said to stand at, is not there"), "{error}");
 }
 
-/// A frame of a chunk.
-#[derive(Clone)]
-struct Frame {
-    kind: u8,
-    body: Vec<u8>,
-}
-
-const MAGIC: usize = "onceward recording 1\n".len();
-
-fn apart(file: &Path) -> Vec<Frame> {
-    let bytes = fs::read(file).unwrap();
-    let (mut at, mut frames) = (MAGIC, Vec::new());
-    while at < bytes.len() {
-        let length = u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
-        frames.push(Frame { kind: bytes[at + 4], body: bytes[at + 5..at + 4 + length].to_vec() });
-        at += 4 + length + 8;
-    }
-    frames
-}
-
-/// Puts frames together with right check sums and, in the end, the right count.
-fn seal(file: &Path, frames: &[Frame]) {
-    let mut bytes = fs::read(file).unwrap()[..MAGIC].to_vec();
-    let mut sum = 0;
-    for frame in frames {
-        let mut framed = vec![frame.kind];
-        framed.extend_from_slice(&frame.body);
-        sum = xxh3_64_with_seed(&framed, sum);
-        bytes.extend_from_slice(&u32::try_from(framed.len()).unwrap().to_le_bytes());
-        bytes.extend_from_slice(&framed);
-        bytes.extend_from_slice(&sum.to_le_bytes());
-    }
-    fs::write(file, bytes).unwrap();
-}
-
-/// The places of the steps that are told something of this kind: 0 boot, 1 disk, 2 timer, 3 call.
-fn steps(frames: &[Frame], of: u8) -> Vec<usize> {
-    let told = |frame: &Frame| frame.kind == b'S' && frame.body[behind_two(&frame.body)] == of;
-    (0..frames.len()).filter(|n| told(&frames[*n])).collect()
-}
-
-/// Behind two numbers of variable length: where a step, behind its clocks, says what was told, and where contents,
-/// behind their call, say where they are.
-fn behind_two(body: &[u8]) -> usize {
-    let mut at = 0;
-    for _ in 0..2 {
-        at += body[at..].iter().position(|byte| byte & 0x80 == 0).unwrap() + 1;
-    }
-    at
-}
-
 /// The places of contents that are said to stand in one range of the log.
 fn in_log(frames: &[Frame]) -> Vec<usize> {
-    // Behind the call: no request, in the log, one range; then its first position and how many.
+    // Behind the call: no request, in the log, one range; then its shelf, its first position and how many.
     let one =
-        |frame: &Frame| frame.kind == b'C' && frame.body[behind_two(&frame.body)..].starts_with(&[0, 0, 1]);
+        |frame: &Frame| frame.kind == b'C' && frame.body[behind(&frame.body, 3)..].starts_with(&[0, 0, 1]);
     (0..frames.len()).filter(|n| one(&frames[*n])).collect()
-}
-
-/// Sets the count in the end to that of the steps.
-fn count(frames: &mut [Frame]) {
-    let steps = frames.iter().filter(|frame| frame.kind == b'S').count() as u64;
-    say(frames, steps);
-}
-
-/// Sets the count in the end.
-fn say(frames: &mut [Frame], steps: u64) {
-    let end = frames.last_mut().unwrap();
-    let old = end.body.iter().position(|byte| byte & 0x80 == 0).unwrap() + 1;
-    let mut body = Vec::new();
-    let mut left = steps;
-    while left >= 0x80 {
-        body.push((left & 0x7f) as u8 | 0x80);
-        left >>= 7;
-    }
-    body.push(left as u8);
-    body.extend_from_slice(&end.body[old..]);
-    end.body = body;
 }
 
 /// What somebody does to the frames of one chunk.
@@ -350,7 +276,7 @@ const FORGERIES: &[(&str, Forgery)] = &[
     }),
     ("a clock goes back", |frames| {
         let step = steps(frames, 3)[4];
-        let behind = behind_two(&frames[step].body);
+        let behind = behind(&frames[step].body, 2);
         let body = [&[1, 1], &frames[step].body[behind..]].concat();
         frames[step].body = body;
     }),
@@ -358,7 +284,7 @@ const FORGERIES: &[(&str, Forgery)] = &[
         let step = steps(frames, 1)[3];
         let body = &mut frames[step].body;
         // Behind the kind and the operation's number: `Ok`, which becomes `Err`, of an input/output error.
-        let at = behind_two(body) + 2;
+        let at = behind(body, 2) + 2;
         assert_eq!(body[at], 0);
         let link = body[body.len() - 16..].to_vec();
         body.truncate(at);
@@ -378,7 +304,7 @@ const FORGERIES: &[(&str, Forgery)] = &[
     ("contents are said to stand elsewhere", |frames| {
         let place = in_log(frames)[3];
         let frame = &mut frames[place];
-        let (first, count) = (behind_two(&frame.body) + 3, *frame.body.last().unwrap());
+        let (first, count) = (behind(&frame.body, 3) + 5, *frame.body.last().unwrap());
         frame.body.truncate(first);
         frame.body.extend_from_slice(&[0, count]);
     }),
