@@ -385,9 +385,16 @@ fn describe<S: RecordedSystem>(protocol: &S::Protocol, told: &ToldTo<NodeOf<S>>)
     onceward_model::trace::describe_input(protocol, NODE, &told.clone().input::<NodeOf<S>>())
 }
 
-/// Actions in words.
+/// Actions in words, those that are alike and follow each other once.
 fn list<S: RecordedSystem>(protocol: &S::Protocol, actions: &[NodeAction<NodeOf<S>>]) -> String {
     let words: Vec<String> =
         actions.iter().map(|action| onceward_model::trace::describe_action(protocol, action)).collect();
+    let words: Vec<String> = words
+        .chunk_by(|one, other| one == other)
+        .map(|alike| match alike {
+            [one] => one.clone(),
+            _ => format!("{} ({} times)", alike[0], alike.len()),
+        })
+        .collect();
     if words.is_empty() { "nothing".into() } else { words.join("; ") }
 }
