@@ -30,7 +30,8 @@ pub(super) fn validate(context: &mut Context<'_>, args: &args::Validate) -> Resu
 }
 
 fn line(nth: usize, run: &RunSeen) -> String {
-    let RunSeen { chunks: (from, to), whole, first, steps, calls: (calls, answered), ends, stopped } = run;
+    let RunSeen { chunks: (from, to), whole, first, steps, calls: (calls, answered), heard, ends, stopped } =
+        run;
     let chunks = if from == to { format!("chunk {from}") } else { format!("chunks {from} to {to}") };
     let begins = if *whole { "from boot".to_owned() } else { format!("from step {first}") };
     let ends = match ends {
@@ -42,6 +43,9 @@ fn line(nth: usize, run: &RunSeen) -> String {
     };
     let mut line =
         format!("run {nth}, {chunks}, {begins} {ends}: {steps} steps, {calls} calls, {answered} answered");
+    if let (connections @ 1.., words) = heard {
+        line.push_str(&format!(", {words} words on {connections} connections"));
+    }
     if let Some((step, why)) = stopped {
         line.push_str(&format!("; not beyond step {step}: {why}"));
     }

@@ -58,6 +58,8 @@ pub struct RunSeen {
     pub steps: u64,
     /// How many calls there were, and how many of them have an answer.
     pub calls: (u64, u64),
+    /// How many connections were opened, and how many words were heard on them.
+    pub heard: (u64, u64),
     /// How it ended; none: the process was killed.
     pub ends: Option<Ends>,
     /// The step before which it could not go on, and why: the contents of a call were not recorded in time.
@@ -267,7 +269,15 @@ impl<S: RecordedSystem> Again<'_, S> {
                 going.seen.calls.0 += 1;
                 Some(Event::Called(NODE, going.known(*call), request))
             }
-            _ => None,
+            Told::Opened(_) | Told::Accepted(_) => {
+                going.seen.heard.0 += 1;
+                None
+            }
+            Told::Received(..) => {
+                going.seen.heard.1 += 1;
+                None
+            }
+            Told::Disk(..) | Told::Timer(_) | Told::Message(..) | Told::Closed(..) => None,
         };
         if let Some(event) = event {
             self.protocol.observe(&mut self.ghost, going.at, event)?;
