@@ -108,7 +108,7 @@ pub enum DiskOk {
     /// This many bytes were written, from the first on. Fewer than asked is a short write: the rest was not written.
     Wrote(u32),
     /// These bytes were read.
-    Read(Bytes),
+    Read(#[cfg_attr(feature = "serde", serde(with = "crate::recorded::read"))] Bytes),
     /// What the folder holds.
     Listing(Vec<Entry>),
 }

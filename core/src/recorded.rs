@@ -194,6 +194,38 @@ pub(crate) mod random {
     }
 }
 
+/// What was read from a disk. Files have room that nothing was written to yet, and recovery reads it: nothing but zeros is
+/// their number, up to as many as can be lent, so that no number asks for memory.
+pub(crate) mod read {
+    use super::{Bytes, Deserialize, Deserializer, Error, Serialize};
+
+    static ZEROS: [u8; 1 << 20] = [0; 1 << 20];
+
+    #[derive(Serialize, Deserialize)]
+    enum Read<T> {
+        Bytes(T),
+        Zeros(u32),
+    }
+
+    pub(crate) fn serialize<S: serde::Serializer>(bytes: &Bytes, to: S) -> Result<S::Ok, S::Error> {
+        match ZEROS.get(..bytes.len()) {
+            // The length is that of a part of `ZEROS`.
+            Some(zeros) if zeros == bytes => Read::<&Bytes>::Zeros(bytes.len() as u32).serialize(to),
+            _ => Read::Bytes(bytes).serialize(to),
+        }
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Bytes, D::Error> {
+        match Read::deserialize(from)? {
+            Read::Bytes(bytes) => Ok(bytes),
+            Read::Zeros(count) => {
+                let zeros = ZEROS.get(..count as usize).map(Bytes::from_static);
+                zeros.ok_or_else(|| D::Error::custom("more zeros than were read at once"))
+            }
+        }
+    }
+}
+
 /// Expects 16 bytes.
 struct Sixteen;
 

@@ -5,7 +5,7 @@ use super::{Begins, Contents, Ends, Recording, Whose, read, record};
 use crate::driver::tap::Tap;
 use bytes::Bytes;
 use onceward_core::{
-    CallId, ClientId, Clock, Dur, Input, Machine, Path, Wall,
+    CallId, ClientId, Clock, DiskOk, Dur, Input, Machine, Path, Wall,
     broker::api::Message,
     log::{
         api::{EventId, Expected, Key, Name, NewEvent, Part, Request},
@@ -173,4 +173,28 @@ fn something_said_without_its_payloads_is_the_same_with_empty_ones() {
         assert!(bare.put_contents(contents), "{bare:?}");
         assert_eq!(bare, whole);
     }
+}
+
+#[test]
+fn what_was_read_is_the_same_again_and_zeros_take_no_room() {
+    let read = |bytes: Vec<u8>| DiskOk::Read(bytes.into());
+    let mut almost = vec![0; 900];
+    almost[899] = 1;
+    for (read, most) in [
+        (read(vec![0; 1 << 20]), 8),
+        (read(vec![]), 8),
+        (read(almost), 1000),
+        (read(vec![0; (1 << 20) + 1]), 2 << 20),
+    ] {
+        let bytes = postcard::to_stdvec(&read).unwrap();
+        assert!(bytes.len() <= most);
+        assert!(postcard::from_bytes::<DiskOk>(&bytes).unwrap() == read);
+    }
+    // One zero more than anybody may ask for.
+    let DiskOk::Read(all) = read(vec![0; 1 << 20]) else { panic!("it was read") };
+    let mut bytes = postcard::to_stdvec(&DiskOk::Read(all)).unwrap();
+    let count = bytes.len() - 3;
+    assert_eq!(bytes[count..], [0x80, 0x80, 0x40]);
+    bytes[count] |= 1;
+    assert!(postcard::from_bytes::<DiskOk>(&bytes).is_err());
 }
