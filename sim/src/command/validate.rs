@@ -43,11 +43,15 @@ fn line(nth: usize, run: &RunSeen) -> String {
     };
     let mut line =
         format!("run {nth}, {chunks}, {begins} {ends}: {steps} steps, {calls} calls, {answered} answered");
-    if let (connections @ 1.., words) = heard {
-        line.push_str(&format!(", {words} words on {connections} connections"));
+    if let (connections @ 1.., words) = *heard {
+        line.push_str(&format!(", {} on {}", count(words, "word"), count(connections, "connection")));
     }
     if let Some((step, why)) = stopped {
         line.push_str(&format!("; not beyond step {step}: {why}"));
     }
     line
+}
+
+fn count(number: u64, of: &str) -> String {
+    if number == 1 { format!("1 {of}") } else { format!("{number} {of}s") }
 }
