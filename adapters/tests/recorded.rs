@@ -73,12 +73,12 @@ fn again(chunk: &Chunk<Broker>, disk: &Messages<'_>) -> (Broker, u64, u64) {
     let mut machine = chunk.machine.clone();
     let mut digest = Digest::at(chunk.header.link);
     let (mut words, mut placed) = (0, 0);
-    for (number, step) in chunk.steps.iter().enumerate() {
+    for (number, step) in (0..).zip(&chunk.steps) {
         let mut told = step.told.clone();
         if let Told::Received(_, said) = &mut told
             && !said.contents().is_empty()
         {
-            let contents = match &chunk.contents[&Whose::Word(words)] {
+            let contents = match &chunk.contents[&Whose::Step(number)] {
                 Contents::Here(contents) => contents.clone(),
                 Contents::InLog(places) => {
                     placed += 1;
@@ -91,6 +91,7 @@ fn again(chunk: &Chunk<Broker>, disk: &Messages<'_>) -> (Broker, u64, u64) {
                     };
                     offsets.map(get).collect()
                 }
+                Contents::Around(_) => panic!("step {number} was said, not read"),
             };
             assert!(said.put_contents(contents), "step {number}");
             words += 1;

@@ -66,6 +66,19 @@ pub struct Place {
     pub count: u32,
 }
 
+/// Contents that stand in what was read from a disk.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Held {
+    /// Where they begin in it.
+    pub at: u32,
+    /// How many bytes they have.
+    pub len: u32,
+    /// The list in which the log holds them.
+    pub shelf: Shelf,
+    /// Their position there.
+    pub position: u64,
+}
+
 /// A machine whose inputs can be recorded and given to it again.
 pub trait Recorded:
     Node<Message: Bulky, Timer: Serialize + DeserializeOwned, Request: Bulky, Response: Serialize>
@@ -82,6 +95,12 @@ pub trait Recorded:
     /// The list in which the log will hold the contents of what is said on a connection; `None` if it will not.
     fn shelf(&self, _conn: ConnId) -> Option<Shelf> {
         None
+    }
+
+    /// The contents that stand in what was read from the machine's disk and that its log holds for good: in order, none upon
+    /// another, none empty. The machine has not been given it yet.
+    fn within(&self, _op: OpId, _read: &Bytes) -> Vec<Held> {
+        Vec::new()
     }
 
     /// What this word of the machine says of the next contents that it was told on the same connection, in order: the

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use onceward_core::{
     Action, CallId, NodeAction,
-    recorded::{Bulky, Place, Recorded},
+    recorded::{Bulky, Held, Place, Recorded},
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
@@ -83,8 +83,8 @@ pub(super) struct Trailer {
 pub enum Whose {
     /// A call's.
     Call(CallId),
-    /// Something's that was said on a connection: counted from 0 among those of the chunk that have contents.
-    Word(u64),
+    /// What the machine was told in a step otherwise: the step's number in the chunk, from 0.
+    Step(u64),
 }
 
 /// Where contents are.
@@ -94,6 +94,8 @@ pub enum Contents {
     InLog(Vec<Place>),
     /// Here.
     Here(Vec<Bytes>),
+    /// In the machine's log, with what stands around them in the step: they are part of what was read from the disk.
+    Around(Vec<Held>),
 }
 
 /// Why bytes are no frame or no value.

@@ -19,13 +19,14 @@
 //!  M  the machine                                                                      (once, second)
 //!  S  a step: clocks, what it was told; in 16 bytes, the digest chain after it          (any number)
 //!  P  a step in which the machine panicked: clocks, what it was told                    (the last step of a run)
-//!  C  the contents of a call, or of something said: where the log holds them, or themselves         (after it)
+//!  C  contents of a call or of a step: where the log holds them, or themselves           (after it)
 //!  E  the end: how many steps this chunk has, the digest chain, and what comes next     (once, last)
 //! ```
 //!
+//! Contents are payloads: of a request, of something said on a connection, or of a record that was read from the disk.
+//!
 //! Bodies are [postcard](https://docs.rs/postcard). A link of the digest chain is the xxh3 of the link before it, the
-//! clocks, what the machine was told without the contents of requests and of what was said, and its actions, without the
-//! contents of what it said itself.
+//! clocks, what the machine was told without contents, and its actions, without the contents of what it said itself.
 //!
 //! # What it costs
 //!

@@ -9,7 +9,7 @@ use super::{Contents, Whose, tap::Note};
 use bytes::Bytes;
 use onceward_core::{
     Action, CallId, ConnId, NodeAction,
-    recorded::{Place, Recorded, Shelf},
+    recorded::{Held, Place, Recorded, Shelf},
 };
 use std::collections::{BTreeMap, VecDeque};
 
@@ -19,6 +19,8 @@ pub(super) enum Brought {
     Call(CallId, Vec<u8>),
     /// Something said on a connection, and where its contents will stand; nothing will be said of those that will not.
     Word(Option<(ConnId, Shelf)>),
+    /// Something read from the disk, in which these contents stand.
+    Read(Vec<Held>),
 }
 
 /// A call under way.
@@ -35,8 +37,8 @@ pub(super) struct OpenCall {
 pub(super) struct Owed {
     calls: BTreeMap<CallId, Open>,
     words: BTreeMap<ConnId, VecDeque<Word>>,
-    /// How many words of this chunk have contents.
-    count: u64,
+    /// How many steps this chunk has.
+    steps: u64,
 }
 
 struct Open {
@@ -47,7 +49,7 @@ struct Open {
 }
 
 struct Word {
-    /// Its number, if this chunk has it and not yet its contents.
+    /// The number of its step, if this chunk has it and not yet its contents.
     owed: Option<u64>,
     shelf: Shelf,
     contents: Vec<Bytes>,
@@ -57,8 +59,8 @@ struct Word {
 
 impl Word {
     fn note<N: Recorded>(self, notes: &mut Vec<Note<N>>) {
-        let Some(number) = self.owed else { return };
-        notes.push(Note::Contents(Whose::Word(number), self.placed()));
+        let Some(step) = self.owed else { return };
+        notes.push(Note::Contents(Whose::Step(step), self.placed()));
     }
 
     /// Where they are.
@@ -81,35 +83,31 @@ impl Word {
 }
 
 impl Owed {
-    /// The machine has taken something in. `recorded`: this chunk has that step.
-    pub(super) fn brought<N: Recorded>(
+    /// The machine has taken a step. `recorded`: this chunk has it.
+    pub(super) fn step<N: Recorded>(
         &mut self,
-        what: Brought,
-        contents: Vec<Bytes>,
+        brought: Option<(Brought, Vec<Bytes>)>,
         recorded: bool,
         notes: &mut Vec<Note<N>>,
     ) {
-        match what {
-            Brought::Call(call, request) => {
+        let step = recorded.then_some(self.steps);
+        self.steps += u64::from(recorded);
+        match brought {
+            Some((Brought::Call(call, request), contents)) => {
                 let owed = recorded && !contents.is_empty();
                 self.calls.insert(call, Open { request, contents, owed });
             }
-            Brought::Word(_) if contents.is_empty() => {}
-            Brought::Word(kept) => {
-                let number = self.count;
-                self.count += u64::from(recorded);
-                let owed = recorded.then_some(number);
-                match kept {
-                    Some((conn, shelf)) => {
-                        let word = Word { owed, shelf, contents, settled: Vec::new() };
-                        self.words.entry(conn).or_default().push_back(word);
-                    }
-                    None if recorded => {
-                        notes.push(Note::Contents(Whose::Word(number), Contents::Here(contents)));
-                    }
-                    None => {}
-                }
+            Some((Brought::Word(Some((conn, shelf))), contents)) if !contents.is_empty() => {
+                let word = Word { owed: step, shelf, contents, settled: Vec::new() };
+                self.words.entry(conn).or_default().push_back(word);
             }
+            Some((Brought::Word(None), contents)) if !contents.is_empty() => {
+                notes.extend(step.map(|step| Note::Contents(Whose::Step(step), Contents::Here(contents))));
+            }
+            Some((Brought::Read(held), _)) => {
+                notes.extend(step.map(|step| Note::Contents(Whose::Step(step), Contents::Around(held))));
+            }
+            Some((Brought::Word(_), _)) | None => {}
         }
     }
 
@@ -154,11 +152,11 @@ impl Owed {
             notes.push(Note::Contents(Whose::Call(*call), Contents::Here(open.contents.clone())));
         }
         for word in self.words.values_mut().flatten() {
-            if let Some(number) = word.owed.take() {
-                notes.push(Note::Contents(Whose::Word(number), Contents::Here(word.contents.clone())));
+            if let Some(step) = word.owed.take() {
+                notes.push(Note::Contents(Whose::Step(step), Contents::Here(word.contents.clone())));
             }
         }
-        self.count = 0;
+        self.steps = 0;
     }
 
     /// The calls under way, for the beginning of a chunk. What was said before, the machine has in its snapshot.

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use onceward_core::{
     Action, ConnId, NodeAction,
     broker::{Broker, api::Message},
-    recorded::{Place, Shelf},
+    recorded::{Held, Place, Shelf},
     writer::wire::{Ack, AckStatus, FromServer},
 };
 
@@ -18,7 +18,7 @@ fn contents(of: &[&'static str]) -> Vec<Bytes> {
 /// A word on the connection, and what is to be noted of it at once.
 fn said(owed: &mut Owed, of: &[&'static str], recorded: bool) -> Vec<(Whose, Contents)> {
     let mut notes = Vec::new();
-    owed.brought::<Broker>(Brought::Word(Some((CONN, SHELF))), contents(of), recorded, &mut notes);
+    owed.step::<Broker>(Some((Brought::Word(Some((CONN, SHELF))), contents(of))), recorded, &mut notes);
     told(notes)
 }
 
@@ -57,15 +57,15 @@ fn a_word_is_placed_once_the_last_of_its_contents_is_acknowledged() {
     assert_eq!(said(&mut owed, &["d"], true), []);
     assert_eq!(acknowledged(&mut owed, &[Some(5), Some(6)]), []);
     let places = acknowledged(&mut owed, &[Some(9), Some(10)]);
-    let first = (Whose::Word(0), Contents::InLog(vec![place(5, 2), place(9, 1)]));
-    assert_eq!(places, [first, (Whose::Word(1), Contents::InLog(vec![place(10, 1)]))]);
+    let first = (Whose::Step(0), Contents::InLog(vec![place(5, 2), place(9, 1)]));
+    assert_eq!(places, [first, (Whose::Step(1), Contents::InLog(vec![place(10, 1)]))]);
 }
 
 #[test]
 fn what_was_known_before_is_in_no_place_of_its_own() {
     let mut owed = Owed::default();
     said(&mut owed, &["a", "b"], true);
-    let here = (Whose::Word(0), Contents::Here(contents(&["a", "b"])));
+    let here = (Whose::Step(0), Contents::Here(contents(&["a", "b"])));
     assert_eq!(acknowledged(&mut owed, &[Some(5), None]), [here]);
 }
 
@@ -74,7 +74,7 @@ fn a_word_that_is_not_recorded_has_its_share_of_the_acknowledgements() {
     let mut owed = Owed::default();
     said(&mut owed, &["a", "b"], false);
     said(&mut owed, &["c"], true);
-    let third = (Whose::Word(0), Contents::InLog(vec![place(7, 1)]));
+    let third = (Whose::Step(0), Contents::InLog(vec![place(7, 1)]));
     assert_eq!(acknowledged(&mut owed, &[Some(5), Some(6), Some(7)]), [third]);
 }
 
@@ -82,7 +82,7 @@ fn a_word_that_is_not_recorded_has_its_share_of_the_acknowledgements() {
 fn what_is_never_acknowledged_is_here() {
     let mut owed = Owed::default();
     said(&mut owed, &["a"], true);
-    let here = |number, text| (Whose::Word(number), Contents::Here(contents(&[text])));
+    let here = |number, text| (Whose::Step(number), Contents::Here(contents(&[text])));
     assert_eq!(answered(&mut owed, Action::Close(CONN)), [here(0, "a")]);
 
     said(&mut owed, &["b"], true);
@@ -91,7 +91,7 @@ fn what_is_never_acknowledged_is_here() {
     assert_eq!(told(notes), [here(1, "b")]);
 
     let mut notes = Vec::new();
-    owed.brought::<Broker>(Brought::Word(None), contents(&["c"]), true, &mut notes);
+    owed.step::<Broker>(Some((Brought::Word(None), contents(&["c"]))), true, &mut notes);
     assert_eq!(told(notes), [here(2, "c")]);
 }
 
@@ -102,8 +102,22 @@ fn a_chunk_ends_with_what_it_owes_and_the_next_one_counts_anew() {
     acknowledged(&mut owed, &[Some(5)]);
     let mut notes = Vec::new();
     owed.end::<Broker>(&mut notes);
-    assert_eq!(told(notes), [(Whose::Word(0), Contents::Here(contents(&["a", "b"])))]);
+    assert_eq!(told(notes), [(Whose::Step(0), Contents::Here(contents(&["a", "b"])))]);
     said(&mut owed, &["c"], true);
-    let third = (Whose::Word(0), Contents::InLog(vec![place(7, 1)]));
+    let third = (Whose::Step(0), Contents::InLog(vec![place(7, 1)]));
     assert_eq!(acknowledged(&mut owed, &[Some(6), Some(7)]), [third]);
+}
+
+#[test]
+fn steps_are_counted_whatever_they_bring() {
+    let mut owed = Owed::default();
+    let mut notes = Vec::new();
+    owed.step::<Broker>(None, true, &mut notes);
+    owed.step::<Broker>(None, false, &mut notes);
+    let held = vec![Held { at: 9, len: 4, shelf: SHELF, position: 3 }];
+    owed.step::<Broker>(Some((Brought::Read(held.clone()), Vec::new())), true, &mut notes);
+    owed.step::<Broker>(Some((Brought::Read(held.clone()), Vec::new())), false, &mut notes);
+    assert_eq!(told(notes), [(Whose::Step(1), Contents::Around(held))]);
+    assert_eq!(said(&mut owed, &["a"], true), []);
+    assert_eq!(acknowledged(&mut owed, &[None]), [(Whose::Step(2), Contents::Here(contents(&["a"])))]);
 }

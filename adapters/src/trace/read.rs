@@ -43,7 +43,7 @@ pub struct Chunk<N: Recorded> {
     pub open: Vec<(CallId, N::Request)>,
     /// What it was told, in order.
     pub steps: Vec<Step<N>>,
-    /// The contents of the calls of this chunk, of those under way at its beginning, and of what was said.
+    /// The contents of the calls of this chunk, of those under way at its beginning, and of its steps.
     pub contents: BTreeMap<Whose, Contents>,
     /// What comes next; `None`: the process ended in the middle of it, or the file was cut.
     pub ends: Option<Ends>,
@@ -53,7 +53,7 @@ pub struct Chunk<N: Recorded> {
 pub struct Step<N: Recorded> {
     /// Both clocks.
     pub clock: Clock,
-    /// What it was told, a request without its contents.
+    /// What it was told, without contents.
     pub told: ToldTo<N>,
     /// Those two as they are in the file.
     pub bytes: Vec<u8>,

@@ -13,8 +13,8 @@ use super::{
 use crate::driver::tap::Tap;
 use bytes::Bytes;
 use onceward_core::{
-    Clock, Input, NodeAction, NodeInput,
-    recorded::{Bulky, Recorded, Told},
+    Clock, DiskOk, Input, NodeAction, NodeInput,
+    recorded::{Bulky, Held, Recorded, Told},
 };
 use std::{
     path::Path,
@@ -196,9 +196,7 @@ where
         let panicked = stepping && self.state == State::Chunk;
         if panicked {
             let mut notes = vec![Note::Panic(self.told.len())];
-            if let Some((what, contents)) = self.brought.take() {
-                self.owed.brought(what, contents, true, &mut notes);
-            }
+            self.owed.step(self.brought.take(), true, &mut notes);
             self.note(notes, &self.told);
         }
         self.end(match self.state {
@@ -223,6 +221,17 @@ where
         }
         self.told.clear();
         self.stepping = true;
+        if let Input::Disk(op, Ok(DiskOk::Read(read))) = input
+            && read.len() >= WORTH
+        {
+            let held = node.within(*op, read);
+            if !held.is_empty() {
+                let around = Ok(DiskOk::Read(around(read, &held)));
+                put(&(clock, Told::<(), N::Timer, ()>::Disk(*op, around)), &mut self.told);
+                self.brought = Some((Brought::Read(held), Vec::new()));
+                return;
+            }
+        }
         // What a call asks, or was said, stands last: the bytes are those of the whole.
         put(&(clock, Told::of(input).outside()), &mut self.told);
         let from = self.told.len();
@@ -264,14 +273,27 @@ where
         if recorded {
             notes.push(Note::Step(self.told.len(), actions.to_vec()));
         }
-        if let Some((what, contents)) = self.brought.take() {
-            self.owed.brought(what, contents, recorded, &mut notes);
-        }
+        self.owed.step(self.brought.take(), recorded, &mut notes);
         self.owed.answered(actions, &mut notes);
         if !notes.is_empty() {
             self.note(notes, if recorded { &self.told } else { &[] });
         }
     }
+}
+
+/// It is not worth while to look for contents in fewer bytes.
+const WORTH: usize = 256;
+
+/// What stands around contents.
+fn around(read: &Bytes, held: &[Held]) -> Bytes {
+    let mut around = Vec::new();
+    let mut from = 0;
+    for Held { at, len, .. } in held {
+        around.extend_from_slice(read.get(from..*at as usize).unwrap_or_default());
+        from = *at as usize + *len as usize;
+    }
+    around.extend_from_slice(read.get(from..).unwrap_or_default());
+    around.into()
 }
 
 impl<N: Recorded> Drop for Recorder<N> {

@@ -3,10 +3,12 @@
 
 use super::Broker;
 use super::api::{Message, Request, Response};
+use super::catalogue::PartitionId;
+use super::record::Record;
 use crate::reader::wire::{self as read, Batch, PartitionData, PartitionSessionId};
-use crate::recorded::{Bulky, Each, Place, Recorded, Shelf};
+use crate::recorded::{Bulky, Each, Held, Place, Recorded, Shelf};
 use crate::writer::wire::{self as write, AckStatus, Codec, Numbered, Payload};
-use crate::{ConnId, Wall};
+use crate::{ConnId, OpId, Wall};
 use alloc::{sync::Arc, vec::Vec};
 use bytes::Bytes;
 use serde::{Serialize, Serializer};
@@ -19,8 +21,18 @@ impl Recorded for Broker {
     }
 
     fn shelf(&self, conn: ConnId) -> Option<Shelf> {
-        let partition = self.writers.partition(conn)?;
-        Some(Shelf { topic: partition.topic.0, partition: partition.number })
+        self.writers.partition(conn).map(shelf)
+    }
+
+    fn within(&self, op: OpId, read: &Bytes) -> Vec<Held> {
+        if let Some(record) = self.segments.record_in(op, read) {
+            return match Record::decode(&record.body) {
+                Ok(Record::Messages { partition, batch }) => held(partition, &batch, read).collect(),
+                _ => Vec::new(),
+            };
+        }
+        let Some((partition, loaded)) = self.loaded_in(op, read) else { return Vec::new() };
+        loaded.records.iter().flat_map(|(_, batch)| held(partition, batch, read)).collect()
     }
 
     fn settled(said: &Message) -> Vec<Option<u64>> {
@@ -31,6 +43,28 @@ impl Recorded for Broker {
         };
         acks.iter().map(offset).collect()
     }
+}
+
+/// Where the payloads of a batch are in the bytes that it was decoded from.
+fn held(partition: PartitionId, batch: &Batch, read: &Bytes) -> impl Iterator<Item = Held> {
+    let shelf = shelf(partition);
+    let within =
+        (batch.offset..).zip(&batch.messages).filter(|(_, message)| !message.payload.data.is_empty());
+    within.filter_map(move |(position, Numbered { payload: Payload { data, .. }, .. })| {
+        // A payload is a slice of what was read.
+        let at = (data.as_ptr() as usize).checked_sub(read.as_ptr() as usize)?;
+        let whole = at.checked_add(data.len()).is_some_and(|end| end <= read.len());
+        whole.then_some(Held {
+            at: u32::try_from(at).ok()?,
+            len: u32::try_from(data.len()).ok()?,
+            shelf,
+            position,
+        })
+    })
+}
+
+fn shelf(partition: PartitionId) -> Shelf {
+    Shelf { topic: partition.topic.0, partition: partition.number }
 }
 
 impl Bulky for Request {

@@ -11,11 +11,12 @@ mod error;
 pub use error::ValidateError;
 
 use crate::mutants::mutant;
+use bytes::Bytes;
 use contract::Contract;
 use onceward::trace::{self, Begins, Chunk, Contents, Digest, Ends, Header, Run, Step, Whose};
 use onceward_core::{
-    Action, CallId, ClientId, NodeAction, NodeId, NodeInput, Path as DiskPath,
-    recorded::{Bulky, Place, Recorded, Told, ToldTo},
+    Action, CallId, ClientId, DiskOk, NodeAction, NodeId, NodeInput, Path as DiskPath,
+    recorded::{Bulky, Held, Place, Recorded, Shelf, Told, ToldTo},
 };
 use onceward_model::{
     system::{GhostOf, NodeOf, RecordedSystem, RecordedVisitor, System},
@@ -212,8 +213,8 @@ impl<S: RecordedSystem> Again<'_, S> {
     /// Performs the steps of a chunk.
     fn chunk(&mut self, going: &mut Going<S>, chunk: &Chunk<NodeOf<S>>) -> Result<(), ValidateError> {
         (going.seen.chunks.1, going.seen.ends) = (chunk.header.number, chunk.ends);
-        let (mut digest, mut words) = (Digest::at(chunk.header.link), 0);
-        for step in &chunk.steps {
+        let mut digest = Digest::at(chunk.header.link);
+        for (number, step) in (0..).zip(&chunk.steps) {
             going.at = Seen { step: going.at.step + 1, at: Time(step.clock.mono.0) };
             let mut told = step.told.clone();
             let (whose, filled) = match &mut told {
@@ -221,12 +222,13 @@ impl<S: RecordedSystem> Again<'_, S> {
                     let whose = Whose::Call(*call);
                     (whose, self.fill(chunk, whose, request, going.at.step))
                 }
-                Told::Received(_, message) | Told::Message(_, message) if !message.contents().is_empty() => {
-                    let whose = Whose::Word(words);
-                    words += 1;
-                    (whose, self.fill(chunk, whose, message, going.at.step))
+                Told::Received(_, message) | Told::Message(_, message) => {
+                    (Whose::Step(number), self.fill(chunk, Whose::Step(number), message, going.at.step))
                 }
-                _ => (Whose::Word(words), Ok(())),
+                Told::Disk(_, Ok(DiskOk::Read(read))) => {
+                    (Whose::Step(number), self.fill_read(chunk, number, read, going.at.step))
+                }
+                _ => (Whose::Step(number), Ok(())),
             };
             if let Err(error) = filled {
                 // What a killed process had not written of what it was brought last is not known.
@@ -325,15 +327,7 @@ impl<S: RecordedSystem> Again<'_, S> {
         bare: &mut impl Bulky,
         step: u64,
     ) -> Result<(), ValidateError> {
-        let wrong = |what: String| ValidateError::Contents {
-            file: chunk.file.clone(),
-            step,
-            whose: match whose {
-                Whose::Call(call) => format!("call {}", call.number),
-                Whose::Word(number) => format!("word {number} of this chunk"),
-            },
-            what,
-        };
+        let wrong = |what| contents(chunk, step, whose, what);
         let contents = match chunk.contents.get(&whose) {
             None => Vec::new(),
             Some(Contents::Here(contents)) => contents.clone(),
@@ -341,20 +335,64 @@ impl<S: RecordedSystem> Again<'_, S> {
                 let mut contents = Vec::new();
                 for Place { shelf, first, count } in places {
                     for position in *first..first.saturating_add(u64::from(*count)) {
-                        let content = S::content(&self.archive, *shelf, position);
-                        contents.push(content.ok_or_else(|| {
-                            wrong(format!("position {position} of the log, which they are said to stand at, is not there"))
-                        })?);
+                        contents.push(self.content(*shelf, position).map_err(wrong)?);
                     }
                 }
                 contents
             }
+            Some(Contents::Around(_)) => return Err(wrong("this is nothing that was read".into())),
         };
         if !bare.put_contents(contents) {
             return Err(wrong("they are not as many as it had".into()));
         }
         Ok(())
     }
+
+    /// Puts contents back into what was read from the disk, if any were taken out.
+    fn fill_read(
+        &self,
+        chunk: &Chunk<NodeOf<S>>,
+        number: u64,
+        read: &mut Bytes,
+        step: u64,
+    ) -> Result<(), ValidateError> {
+        let wrong = |what| contents(chunk, step, Whose::Step(number), what);
+        let held = match chunk.contents.get(&Whose::Step(number)) {
+            None => return Ok(()),
+            Some(Contents::Around(held)) => held,
+            Some(_) => return Err(wrong("this was read, and not brought".into())),
+        };
+        let mut whole = Vec::new();
+        for Held { at, len, shelf, position } in held {
+            let before = (*at as usize).checked_sub(whole.len()).filter(|before| *before <= read.len());
+            let content = self.content(*shelf, *position).map_err(wrong)?;
+            match before {
+                Some(before) if content.len() == *len as usize => {
+                    whole.extend_from_slice(&read.split_to(before));
+                    whole.extend_from_slice(&content);
+                }
+                _ => return Err(wrong(format!("position {position} of the log does not fit in there"))),
+            }
+        }
+        whole.extend_from_slice(read);
+        *read = whole.into();
+        Ok(())
+    }
+
+    fn content(&self, shelf: Shelf, position: u64) -> Result<Bytes, String> {
+        S::content(&self.archive, shelf, position).ok_or_else(|| {
+            format!("position {position} of the log, which they are said to stand at, is not there")
+        })
+    }
+}
+
+/// Contents cannot be had.
+fn contents<N: Recorded>(chunk: &Chunk<N>, step: u64, whose: Whose, what: String) -> ValidateError {
+    let whose = match whose {
+        Whose::Call(call) => format!("call {}", call.number),
+        Whose::Step(_) => "what the machine is told".into(),
+    };
+    ValidateError::Contents { file: chunk.file.clone(), step, whose, what }
 }
 
 /// What is wrong with a step.

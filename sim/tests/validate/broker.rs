@@ -164,13 +164,18 @@ fn payloads_that_were_acknowledged_are_not_recorded_again() {
     recorded.process(End::InOrder, |rig| {
         create(rig, "one");
         writes(rig, "one", 1);
+        reads(rig, "one");
     });
     let runs = read::<Broker>(&recorded.recording(), false).unwrap();
     let contents: Vec<&Contents> = runs[0].chunks[0].contents.values().collect();
-    let placed = contents.iter().filter(|contents| matches!(contents, Contents::InLog(_))).count();
+    let count = |of: fn(&Contents) -> bool| contents.iter().filter(|contents| of(contents)).count();
+    let placed = count(|contents| matches!(contents, Contents::InLog(_)));
     assert!(placed > 30, "{placed}");
     // What was known before, what an older session said, and the request that was refused.
-    assert!(contents.len() > placed);
+    assert!(count(|contents| matches!(contents, Contents::Here(_))) > 0);
+    // What was read from the pool, and from the log to be brought there.
+    let read = count(|contents| matches!(contents, Contents::Around(_)));
+    assert!(read > 10, "{read}");
 }
 
 #[test]
@@ -226,6 +231,24 @@ const FORGERIES: &[(&str, Forgery)] = &[
         let body = &mut frames[place].body;
         let first = body.len() - 2;
         body[first] ^= 1;
+    }),
+    ("a payload that was read is said to be shorter", |frames| {
+        let around =
+            |frame: &Frame| frame.kind == b'C' && frame.body[behind(&frame.body, 2)..].starts_with(&[0, 2]);
+        let place = (0..frames.len()).find(|n| around(&frames[*n])).unwrap();
+        let body = &mut frames[place].body;
+        // Behind how many there are: where the first begins, and its length.
+        let at = behind(body, 2) + 2;
+        let at = at + behind(&body[at..], 2);
+        body[at] -= 1;
+    }),
+    ("what was read is said to be brought", |frames| {
+        let around =
+            |frame: &Frame| frame.kind == b'C' && frame.body[behind(&frame.body, 2)..].starts_with(&[0, 2]);
+        let place = (0..frames.len()).find(|n| around(&frames[*n])).unwrap();
+        let at = behind(&frames[place].body, 2);
+        frames[place].body.truncate(at);
+        frames[place].body.extend_from_slice(&[0, 0, 0]);
     }),
     ("payloads are taken out", |frames| {
         let place = frames.iter().position(|frame| frame.kind == b'C').unwrap();

@@ -1,10 +1,14 @@
 //! Reads of the pool: whole files, kept for a while. It decides what is read when, and what is forgotten for it; readers are
 //! woken when what they wait for is there.
 
+#[cfg(feature = "serde")]
+use super::super::catalogue::Loaded;
 use super::super::catalogue::{File, PartitionId, Place};
 use super::super::{Broker, Out, mark};
 use super::OP_LOAD;
 use super::format::{self, Name};
+#[cfg(feature = "serde")]
+use crate::OpId;
 use crate::reader::wire::Range;
 use crate::{Clock, DiskOk, DiskOp, DiskResult};
 use alloc::{sync::Arc, vec::Vec};
@@ -38,6 +42,16 @@ impl Broker {
             self.pool.wanted.push_back((partition, first));
             self.next_load(out);
         }
+    }
+
+    /// What a read of the pool has brought, if it is a whole file.
+    #[cfg(feature = "serde")]
+    pub(in super::super) fn loaded_in(&self, id: OpId, read: &Bytes) -> Option<(PartitionId, Loaded)> {
+        let load = self.pool.loads.get(&id.0.checked_sub(OP_LOAD)?)?;
+        let whole = load.have == 0 && read.len() as u64 == load.file.to - load.file.from;
+        let sector = self.config.segments.sector;
+        let loaded = whole.then(|| format::read(load.partition, &load.file, read, sector).ok()).flatten()?;
+        Some((load.partition, loaded))
     }
 
     fn next_load(&mut self, out: &mut Out) {

@@ -164,6 +164,12 @@ impl Segments {
         self.writer().map_or(0, |writer| writer.segments.len() as u32)
     }
 
+    /// The record that this answer to a read has brought, if it is the answer to a fetch and brings the whole of it.
+    #[cfg(feature = "serde")]
+    pub(crate) fn record_in(&self, id: OpId, read: &bytes::Bytes) -> Option<Record> {
+        self.reader.record_in(self.writer()?, id, read)
+    }
+
     fn writer(&self) -> Option<&Writer> {
         match &self.phase {
             Phase::Open(writer) => Some(writer),

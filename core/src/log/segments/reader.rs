@@ -151,6 +151,18 @@ impl Reader {
         }
     }
 
+    /// The record that a fetch's read has brought, if it is whole and all of that.
+    #[cfg(feature = "serde")]
+    pub(super) fn record_in(&self, writer: &Writer, id: OpId, read: &Bytes) -> Option<Record> {
+        let fetch = self.fetches.get(&id.0.checked_sub(OP_FETCH.0)?)?;
+        let Want::Record(at, _) = fetch.want else { return None };
+        let first = writer.segments.get(&at.segment)?.first;
+        let frame = parse_frame(read, at.segment, first)?;
+        let whole =
+            frame.kind == FrameKind::Record && frame.len == at.len as usize && frame.len == read.len();
+        whole.then(|| Record { sequence: frame.sequence, body: read.slice(frame.body..) })
+    }
+
     /// Takes the answer to a fetch's read.
     pub(super) fn fetched(
         &mut self,
