@@ -51,8 +51,9 @@ pub use chunk::{Begins, Contents, Ends, Flaw, Header, Whose};
 pub use read::{Chunk, ReadError, Run, Step, read, system};
 pub use tap::record;
 
-use onceward_core::{NodeAction, recorded::Recorded};
+use onceward_core::{Action, DiskOp, NodeAction, recorded::Recorded};
 use std::path::PathBuf;
+use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 /// Where and how much to record.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -79,6 +80,9 @@ impl Recording {
     }
 }
 
+/// From so many bytes on, what is written to a file is not copied for its digest.
+const STREAMED: usize = 1024;
+
 /// The digest chain over what a machine is told and answers: for a recording, and for whoever repeats it.
 #[derive(Clone, Debug, Default)]
 pub struct Digest {
@@ -102,9 +106,27 @@ impl Digest {
         self.buffer.clear();
         self.buffer.extend_from_slice(&self.link.to_le_bytes());
         self.buffer.extend_from_slice(told);
+        let mut streamed: Option<Xxh3> = None;
         for action in actions {
-            chunk::put_action::<N>(action, &mut self.buffer);
+            // What is written to files is most of it: to copy it first would cost as much as the digest.
+            if let Action::Disk(id, DiskOp::Write { path, offset, data }) = action
+                && data.len() >= STREAMED
+            {
+                chunk::put(&(9u8, id, path, offset, data.len()), &mut self.buffer);
+                let hasher = streamed.get_or_insert_with(Xxh3::new);
+                hasher.update(&self.buffer);
+                hasher.update(data);
+                self.buffer.clear();
+            } else {
+                chunk::put_action::<N>(action, &mut self.buffer);
+            }
         }
-        self.link = xxhash_rust::xxh3::xxh3_128(&self.buffer);
+        self.link = match streamed {
+            None => xxh3_128(&self.buffer),
+            Some(mut hasher) => {
+                hasher.update(&self.buffer);
+                hasher.digest128()
+            }
+        };
     }
 }
