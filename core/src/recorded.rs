@@ -145,34 +145,19 @@ pub enum Told<M, T, Q> {
 /// What a machine of this kind can be told.
 pub type ToldTo<N> = Told<<N as Node>::Message, <N as Node>::Timer, <N as Node>::Request>;
 
-impl<'a, M, T, Q> Told<&'a M, &'a T, &'a Q> {
-    /// The same, without taking it.
-    pub fn of(input: &'a Input<M, T, Q>) -> Told<&'a M, &'a T, &'a Q> {
+impl<'a, T> Told<(), &'a T, ()> {
+    /// An input without what was asked or said.
+    pub fn of<M, Q>(input: &'a Input<M, T, Q>) -> Told<(), &'a T, ()> {
         match input {
             Input::Boot => Told::Boot,
             Input::Disk(id, result) => Told::Disk(*id, result.clone()),
             Input::Timer(timer) => Told::Timer(timer),
-            Input::Call(call, request) => Told::Call(*call, request),
-            Input::Message(from, message) => Told::Message(*from, message),
+            Input::Call(call, _) => Told::Call(*call, ()),
+            Input::Message(from, _) => Told::Message(*from, ()),
             Input::Opened(conn) => Told::Opened(*conn),
             Input::Accepted(conn) => Told::Accepted(*conn),
-            Input::Received(conn, message) => Told::Received(*conn, message),
+            Input::Received(conn, _) => Told::Received(*conn, ()),
             Input::Closed(conn, how) => Told::Closed(*conn, *how),
-        }
-    }
-
-    /// The same without what was asked or said.
-    pub fn outside(self) -> Told<(), &'a T, ()> {
-        match self {
-            Told::Boot => Told::Boot,
-            Told::Disk(id, result) => Told::Disk(id, result),
-            Told::Timer(timer) => Told::Timer(timer),
-            Told::Call(call, _) => Told::Call(call, ()),
-            Told::Message(from, _) => Told::Message(from, ()),
-            Told::Opened(conn) => Told::Opened(conn),
-            Told::Accepted(conn) => Told::Accepted(conn),
-            Told::Received(conn, _) => Told::Received(conn, ()),
-            Told::Closed(conn, how) => Told::Closed(conn, how),
         }
     }
 }

@@ -149,7 +149,7 @@ where
 }
 
 impl<N: Recorded> Recorder<N> {
-    /// Hands notes over that belong together, with the bytes of the first.
+    /// Hands notes over that belong together, with the bytes that one of them speaks of.
     fn note(&self, notes: impl IntoIterator<Item = Note<N>>, bytes: &[u8]) {
         let mut queue = self.shared.lock();
         queue.notes.extend(notes);
@@ -195,8 +195,9 @@ where
         }
         let panicked = stepping && self.state == State::Chunk;
         if panicked {
-            let mut notes = vec![Note::Panic(self.told.len())];
+            let mut notes = Vec::new();
             self.owed.step(self.brought.take(), true, &mut notes);
+            notes.push(Note::Panic(self.told.len()));
             self.note(notes, &self.told);
         }
         self.end(match self.state {
@@ -233,7 +234,7 @@ where
             }
         }
         // What a call asks, or was said, stands last: the bytes are those of the whole.
-        put(&(clock, Told::of(input).outside()), &mut self.told);
+        put(&(clock, Told::of(input)), &mut self.told);
         let from = self.told.len();
         self.brought = match input {
             Input::Call(call, request) => {
@@ -270,10 +271,11 @@ where
         }
         let recorded = self.state == State::Chunk;
         let mut notes = Vec::new();
+        // What is known of contents by now goes first: whoever finds the step, of a killed process too, finds it there.
+        self.owed.step(self.brought.take(), recorded, &mut notes);
         if recorded {
             notes.push(Note::Step(self.told.len(), actions.to_vec()));
         }
-        self.owed.step(self.brought.take(), recorded, &mut notes);
         self.owed.answered(actions, &mut notes);
         if !notes.is_empty() {
             self.note(notes, if recorded { &self.told } else { &[] });

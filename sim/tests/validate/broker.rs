@@ -191,6 +191,27 @@ fn messages_that_were_given_up_since_are_missed() {
     assert!(error.contains("which they are said to stand at, is not there"), "{error}");
 }
 
+#[test]
+fn a_process_may_be_killed_behind_each_frame() {
+    let mut recorded = Recorded::new(64 << 20);
+    recorded.process(End::Abruptly, |rig| {
+        create(rig, "one");
+        writes(rig, "one", 1);
+        reads(rig, "one");
+    });
+    let file = &recorded.chunks()[0];
+    let (right, options) = (apart(file), Options { cut_off: true, disk: None });
+    let (mut far, mut stopped) = (0, 0);
+    for frames in 4..right.len() {
+        seal(file, &right[..frames]);
+        let seen = validate::<PipelineSystem>(&recorded.recording(), &options).unwrap();
+        far = seen.runs[0].steps.max(far);
+        stopped += u64::from(seen.runs[0].stopped.is_some());
+    }
+    // Mostly, somebody's messages are on their way; and in the end all of them are known.
+    assert!(far > 300 && stopped > 50, "{far} {stopped}");
+}
+
 /// What somebody does to the frames of a chunk.
 type Forgery = fn(&mut Vec<Frame>);
 
