@@ -19,8 +19,8 @@ pub enum ValidateError {
     /// The system's machines are not recorded.
     #[error("the machines of {0} are not recorded in production")]
     NotRecorded(&'static str),
-    /// The machine's disk, which holds the contents of calls, cannot be read.
-    #[error("{}: {what}: the contents of calls stand in the log of this folder (--disk names another one)", .disk.display())]
+    /// The machine's disk, which holds the payloads, cannot be read.
+    #[error("{}: {what}: payloads stand in the log of this folder (--disk names another one)", .disk.display())]
     Disk {
         /// The folder.
         disk: PathBuf,
