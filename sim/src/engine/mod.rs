@@ -4,6 +4,7 @@
 //! the protocol's. Invariants: a run is a function of plan, seed and build alone; no hash order, clock or shared
 //! random stream takes part; memory does not outlive a run except in buffers that are used again.
 
+mod behind;
 mod chains;
 pub(crate) mod draw;
 mod heal;
@@ -23,6 +24,7 @@ pub(crate) use heal::{PROBE_GAP, ROUNDS};
 pub(crate) use watch::Recorder;
 
 use crate::plan::Rooted;
+use behind::Behind;
 use chains::Chains;
 use onceward_core::{ConnId, Dur, NodeId};
 use onceward_model::{
@@ -98,6 +100,7 @@ pub struct Finished<P: Protocol> {
 pub struct Engine<P: Protocol> {
     pub(crate) queue: Queue<ChoiceOf<P>>,
     parked: Vec<(Obstacle, Waiting<ChoiceOf<P>>)>,
+    behind: Behind<ChoiceOf<P>>,
     pub(crate) born: Vec<Born<P>>,
     /// When the last thing under way on a direction of a connection arrives: nothing overtakes it.
     streams: BTreeMap<(ConnId, Side), Time>,
@@ -123,8 +126,6 @@ enum Obstacle {
     Link(NodeId, NodeId),
     /// The node's clock stands still.
     Clock(NodeId),
-    /// Something that was put under way earlier on this direction of the connection has not arrived.
-    Stream(ConnId, Side),
 }
 
 impl<P: Protocol> Default for Engine<P> {
@@ -132,6 +133,7 @@ impl<P: Protocol> Default for Engine<P> {
         Engine {
             queue: Queue::new(),
             parked: Vec::new(),
+            behind: Behind::new(),
             born: Vec::new(),
             streams: BTreeMap::new(),
             links: Vec::new(),
@@ -159,6 +161,7 @@ impl<P: Protocol> Engine<P> {
     ) -> Finished<P> {
         self.queue.clear();
         self.parked.clear();
+        self.behind.clear();
         self.born.clear();
         self.streams.clear();
         self.links.clear();

@@ -3,7 +3,7 @@
 
 use super::{Obstacle, Run, Stop, Ticker, Waiting, Watch, draw, draw::purpose, watch::Recorder};
 use crate::mutants::mutant;
-use onceward_core::{ConnId, NodeId};
+use onceward_core::NodeId;
 use onceward_model::{
     scenario::{Entry, Mode, NotPossible, OpKind, Planned, Replayed, locate, replay_exact},
     world::{
@@ -103,9 +103,12 @@ impl<P: Protocol, W: Watch<P>, T: Ticker> Run<'_, P, W, T> {
                 }
             }
             Choice::Disk(node, op, _) => return self.disk(key, node, op),
-            Choice::Advance(conn, side) if self.is_behind(conn, side, key) => {
-                self.park(Obstacle::Stream(conn, side), Waiting { key, choice });
-                return Ok(());
+            Choice::Advance(conn, side) => {
+                let waiting = Waiting { key, choice };
+                return match self.engine.behind.keep(self.world.net(), (conn, side), waiting) {
+                    Some(Waiting { key, choice }) => self.step(key, choice),
+                    None => Ok(()),
+                };
             }
             Choice::Break(conn, side) if self.engine.notices.remove(&key) && self.world.is_fault(&choice) => {
                 // What the dead peer had sent is still arriving; or this is another connection under the old name.
@@ -161,13 +164,6 @@ impl<P: Protocol, W: Watch<P>, T: Ticker> Run<'_, P, W, T> {
             self.afterwards(key, &choice, cut_short);
         }
         Ok(())
-    }
-
-    /// Whether something else on the same direction of a connection must arrive first.
-    pub(super) fn is_behind(&self, conn: ConnId, side: Side, key: Key) -> bool {
-        let Some(conn) = self.world.net().conn(conn) else { return false };
-        let mut queue = conn.queue(side).iter().map(|(_, key)| key.0);
-        queue.next().is_some_and(|first| !first.matches(key)) && queue.any(|other| other == key)
     }
 
     fn obstacle(&self, choice: &ChoiceOf<P>) -> Option<Obstacle> {

@@ -153,18 +153,8 @@ impl<P: Protocol, W: Watch<P>, T: Ticker> Run<'_, P, W, T> {
     /// Lets go what was behind something else on a connection and no longer is.
     #[inline]
     pub(super) fn release_streams(&mut self) {
-        if self.engine.parked.is_empty() {
-            return;
-        }
-        let mut at = 0;
-        while let Some((obstacle, waiting)) = self.engine.parked.get(at) {
-            match obstacle {
-                Obstacle::Stream(conn, side) if !self.is_behind(*conn, *side, waiting.key) => {
-                    let (_, waiting) = self.engine.parked.remove(at);
-                    self.engine.queue.push(self.now, waiting);
-                }
-                _ => at += 1,
-            }
+        for waiting in self.engine.behind.release(self.world.net()) {
+            self.engine.queue.push(self.now, waiting);
         }
     }
 
