@@ -126,7 +126,7 @@ fn datagrams<P: Protocol>(
     world: &World<P>,
     make: fn(NodeId, NodeId, Msg<P>) -> ChoiceOf<P>,
 ) -> impl Iterator<Item = ChoiceOf<P>> {
-    world.net().bag().iter().map(move |e| make(e.from, e.to, e.message.clone()))
+    world.net().bag().map(move |(from, to, message)| make(from, to, message.clone()))
 }
 
 fn past<P: Protocol>(world: &World<P>) -> impl Iterator<Item = ChoiceOf<P>> {

@@ -268,10 +268,10 @@ pub(crate) fn dial(node: u16, number: u64, to: u16) -> ChoiceOf<Boxes> {
 /// Everything that can happen in a world, calls aside.
 pub(crate) fn possible(world: &World<Boxes>) -> Vec<ChoiceOf<Boxes>> {
     let mut all = pending(world);
-    for e in world.net().bag() {
-        all.push(Choice::Drop(e.from, e.to, e.message.clone()));
-        all.push(Choice::Duplicate(e.from, e.to, e.message.clone()));
-        all.push(Choice::Corrupt(e.from, e.to, e.message.clone()));
+    for (from, to, message) in world.net().bag() {
+        all.push(Choice::Drop(from, to, message.clone()));
+        all.push(Choice::Duplicate(from, to, message.clone()));
+        all.push(Choice::Corrupt(from, to, message.clone()));
     }
     all.extend(world.net().past().map(|(from, to, message)| Choice::Replay(*from, *to, message.clone())));
     let faults = Faults { short_writes: true, sync_errors: true, lies: true, ..Faults::NONE };

@@ -42,5 +42,5 @@ pub(in crate::systems) fn is_still<P: Protocol>(world: &World<P>) -> bool {
             .into_iter()
             .all(|side| conn.queue(side).is_empty() && conn.end(side) != End::Gone)
     });
-    idle && quiet && world.net().bag().is_empty()
+    idle && quiet && world.net().bag().next().is_none()
 }

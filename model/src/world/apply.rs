@@ -259,22 +259,23 @@ impl<'a, P: Protocol, S: Sink<P>> Run<'a, P, S> {
     // Datagrams
 
     fn deliver(&mut self, from: NodeId, to: NodeId, message: &Msg<P>) -> Outcomes {
-        if !self.world.net.has(from, to, message, self.key) {
-            return Ok(Applied::Stale);
-        }
         if self.world.net.link(from, to).held || self.world.host(to).paused {
-            return Ok(Applied::Blocked);
+            let there = self.world.net.has(from, to, message, self.key);
+            return Ok(if there { Applied::Blocked } else { Applied::Stale });
         }
-        self.world.net.take(from, to, message, self.key);
-        self.world.net.remember(from, to, message.clone());
+        let Some(message) = self.world.net.take(from, to, message, self.key) else {
+            return Ok(Applied::Stale);
+        };
+        self.world.net.remember(from, to, &message);
         if self.world.host(to).node.is_none() {
             return Ok(Applied::Done);
         }
-        self.step(to, Input::Message(from, message.clone()))
+        self.step(to, Input::Message(from, message))
     }
 
     fn lose(&mut self, from: NodeId, to: NodeId, message: &Msg<P>) -> Outcomes {
-        Ok(if self.world.net.take(from, to, message, self.key) { Applied::Done } else { Applied::Stale })
+        let taken = self.world.net.take(from, to, message, self.key);
+        Ok(taken.map_or(Applied::Stale, |_| Applied::Done))
     }
 
     fn duplicate(&mut self, from: NodeId, to: NodeId, message: &Msg<P>) -> Outcomes {
@@ -294,10 +295,10 @@ impl<'a, P: Protocol, S: Sink<P>> Run<'a, P, S> {
     }
 
     fn corrupt(&mut self, from: NodeId, to: NodeId, message: &Msg<P>) -> Outcomes {
-        if !self.world.net.take(from, to, message, self.key) {
+        let Some(message) = self.world.net.take(from, to, message, self.key) else {
             return Ok(Applied::Stale);
-        }
-        match self.world.protocol.corrupt(message) {
+        };
+        match self.world.protocol.corrupt(&message) {
             Some(garbled) if self.world.host(to).runs() => self.step(to, Input::Message(from, garbled)),
             _ => Ok(Applied::Done),
         }

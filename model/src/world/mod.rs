@@ -28,7 +28,7 @@ pub use disk::{Disk, Geometry, Landed};
 pub use host::{Armed, Host};
 pub use ignored::Ignored;
 pub use key::Key;
-pub use net::{Conn, End, Envelope, Item, Link, Net};
+pub use net::{Conn, End, Item, Link, Net};
 pub use offers::{Bound, Budget, CUT_POINTS, Reductions, Resource, Scope, Script, Spent, UNLIMITED};
 pub use protocol::{ChoiceOf, Event, Msg, PROBER, Protocol, Req, Resp, Seen, Timer, Violation, client_name};
 pub use sink::{Nobody, Sink, When};

@@ -7,19 +7,6 @@ use super::{Ignored, Key, Side};
 use onceward_core::{ConnId, NodeId};
 use std::collections::{BTreeMap, VecDeque};
 
-/// A datagram under way.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct Envelope<M> {
-    /// Sender.
-    pub from: NodeId,
-    /// Receiver.
-    pub to: NodeId,
-    /// Contents.
-    pub message: M,
-    /// Its causal name.
-    pub key: Ignored<Key>,
-}
-
 /// What is under way on one direction of a connection.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Item<M> {
@@ -70,10 +57,14 @@ pub struct Link {
     pub held: bool,
 }
 
+/// Datagrams of one link, sorted, each with its causal name.
+type Sent<M> = Vec<(M, Ignored<Key>)>;
+
 /// Everything under way.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Net<M> {
-    bag: Vec<Envelope<M>>,
+    /// The datagrams under way from one node to another; no list is empty.
+    bag: BTreeMap<(NodeId, NodeId), Sent<M>>,
     /// What had arrived, for replays; at most `memory`, oldest first.
     past: VecDeque<(NodeId, NodeId, M)>,
     memory: usize,
@@ -84,12 +75,18 @@ pub struct Net<M> {
 impl<M: Clone + Ord> Net<M> {
     /// An idle network that remembers the last `memory` delivered datagrams for replays.
     pub fn new(memory: usize) -> Net<M> {
-        Net { bag: Vec::new(), past: VecDeque::new(), memory, conns: BTreeMap::new(), links: BTreeMap::new() }
+        Net {
+            bag: BTreeMap::new(),
+            past: VecDeque::new(),
+            memory,
+            conns: BTreeMap::new(),
+            links: BTreeMap::new(),
+        }
     }
 
-    /// The datagrams under way, sorted.
-    pub fn bag(&self) -> &[Envelope<M>] {
-        &self.bag
+    /// The datagrams under way, sorted: from whom, to whom, and what they say.
+    pub fn bag(&self) -> impl Iterator<Item = (NodeId, NodeId, &M)> {
+        self.bag.iter().flat_map(|(&(from, to), sent)| sent.iter().map(move |(m, _)| (from, to, m)))
     }
 
     /// Datagrams that had arrived, oldest first.
@@ -119,7 +116,7 @@ impl<M: Clone + Ord> Net<M> {
     /// Changes a link in one direction. A cut loses what is under way.
     pub fn set_link(&mut self, from: NodeId, to: NodeId, link: Link) {
         if link.cut {
-            self.bag.retain(|e| (e.from, e.to) != (from, to));
+            self.bag.remove(&(from, to));
         }
         if link == Link::default() {
             self.links.remove(&(from, to));
@@ -133,45 +130,46 @@ impl<M: Clone + Ord> Net<M> {
         if self.link(from, to).cut {
             return false;
         }
-        let envelope = Envelope { from, to, message, key: Ignored(key) };
-        let at = self.bag.partition_point(|e| *e < envelope);
-        self.bag.insert(at, envelope);
+        let sent = self.bag.entry((from, to)).or_default();
+        let at = sent.partition_point(|(other, _)| *other < message);
+        sent.insert(at, (message, Ignored(key)));
         true
     }
 
     /// Takes a datagram out of the bag: of several equal ones the one with this key.
-    pub fn take(&mut self, from: NodeId, to: NodeId, message: &M, key: Key) -> bool {
-        let Some(at) = self.find(from, to, message, key) else { return false };
-        self.bag.remove(at);
-        true
+    pub fn take(&mut self, from: NodeId, to: NodeId, message: &M, key: Key) -> Option<M> {
+        let sent = self.bag.get_mut(&(from, to))?;
+        let (taken, _) = sent.remove(find(sent, message, key)?);
+        if sent.is_empty() {
+            self.bag.remove(&(from, to));
+        }
+        Some(taken)
     }
 
     /// Whether such a datagram is under way.
     pub fn has(&self, from: NodeId, to: NodeId, message: &M, key: Key) -> bool {
-        self.find(from, to, message, key).is_some()
-    }
-
-    fn find(&self, from: NodeId, to: NodeId, message: &M, key: Key) -> Option<usize> {
-        let wanted = |e: &Envelope<M>| (e.from, e.to, &e.message).cmp(&(from, to, message));
-        let first = self.bag.partition_point(|e| wanted(e).is_lt());
-        let equal = self.bag[first..].iter().take_while(|e| wanted(e).is_eq());
-        equal.enumerate().find(|(_, e)| e.key.matches(key)).map(|(n, _)| first + n)
+        self.bag.get(&(from, to)).is_some_and(|sent| find(sent, message, key).is_some())
     }
 
     /// Remembers a delivered datagram for replays.
-    pub fn remember(&mut self, from: NodeId, to: NodeId, message: M) {
+    pub fn remember(&mut self, from: NodeId, to: NodeId, message: &M) {
         if self.memory == 0 {
             return;
         }
         if self.past.len() == self.memory {
             self.past.pop_front();
         }
-        self.past.push_back((from, to, message));
+        self.past.push_back((from, to, message.clone()));
     }
 
     /// Removes datagrams to `to` that it ignores for ever.
     pub fn forget(&mut self, to: NodeId, mut ignored: impl FnMut(NodeId, &M) -> bool) {
-        self.bag.retain(|e| e.to != to || !ignored(e.from, &e.message));
+        self.bag.retain(|(from, receiver), sent| {
+            if *receiver == to {
+                sent.retain(|(message, _)| !ignored(*from, message));
+            }
+            !sent.is_empty()
+        });
     }
 
     /// Begins a connection; false if the name is in use. A name whose last connection is over at the initiator may be
@@ -267,6 +265,13 @@ impl<M: Clone + Ord> Net<M> {
         }
         found
     }
+}
+
+/// Where a datagram is among those of its link: of several equal ones the one with this key.
+fn find<M: Ord>(sent: &[(M, Ignored<Key>)], message: &M, key: Key) -> Option<usize> {
+    let first = sent.partition_point(|(other, _)| other < message);
+    let mut equal = sent[first..].iter().take_while(|(other, _)| other == message);
+    equal.position(|(_, other)| other.matches(key)).map(|n| first + n)
 }
 
 impl<M> Conn<M> {

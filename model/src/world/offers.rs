@@ -335,12 +335,11 @@ impl<P: Protocol> World<P> {
             }
         }
         let mut last = None;
-        for e in self.net.bag() {
-            if last == Some(e) || self.net.link(e.from, e.to).held || self.host(e.to).paused {
-                continue;
+        for (from, to, message) in self.net.bag() {
+            let again = last.replace((from, to, message)) == Some((from, to, message));
+            if !again && !self.net.link(from, to).held && !self.host(to).paused {
+                out.push(Choice::Deliver(from, to, message.clone()));
             }
-            out.push(Choice::Deliver(e.from, e.to, e.message.clone()));
-            last = Some(e);
         }
         for (&id, conn) in self.net.conns() {
             for side in [Side::Acceptor, Side::Initiator] {
@@ -371,16 +370,15 @@ impl<P: Protocol> World<P> {
 
     fn faults(&self, scope: &Scope<Req<P>>, out: &mut Vec<ChoiceOf<P>>) {
         let mut last = None;
-        for e in self.net.bag().iter().filter(|e| last.replace(*e) != Some(*e)) {
-            let message = || e.message.clone();
+        for (from, to, message) in self.net.bag().filter(|sent| last.replace(*sent) != Some(*sent)) {
             if self.left(scope, Resource::Drop) {
-                out.push(Choice::Drop(e.from, e.to, message()));
+                out.push(Choice::Drop(from, to, message.clone()));
             }
             if self.left(scope, Resource::Duplicate) {
-                out.push(Choice::Duplicate(e.from, e.to, message()));
+                out.push(Choice::Duplicate(from, to, message.clone()));
             }
             if self.left(scope, Resource::Corrupt) {
-                out.push(Choice::Corrupt(e.from, e.to, message()));
+                out.push(Choice::Corrupt(from, to, message.clone()));
             }
         }
         if self.left(scope, Resource::Replay) {

@@ -16,7 +16,7 @@ fn a_process_dies_between_two_actions_of_one_step() {
         let mut rig = Rig::new(1);
         rig.does(&Choice::KillWithin(CLIENT, actions));
         rig.calls(1, Request::Add);
-        assert_eq!(rig.world.net().bag().len(), sent, "{actions}");
+        assert_eq!(rig.world.net().bag().count(), sent, "{actions}");
         assert!(rig.world.host(CLIENT).node.is_none() && rig.world.host(CLIENT).timers().is_empty());
         rig.calm();
         assert_eq!(rig.received(SERVER, &Msg::Add(1)), sent);
