@@ -101,27 +101,29 @@ fn inode(folder: &std::path::Path, name: &str) -> Option<u64> {
 
 #[test]
 fn a_file_that_was_written_ahead_takes_the_place_of_the_next_one_that_is_allocated_alike() {
-    const LEN: u64 = 3 << 20;
+    const FIRST: u64 = 1 << 20;
+    const MOST: u64 = 3 << 20;
     let folder = tempfile::tempdir().unwrap();
     let ahead = folder.path().join("ahead");
     std::fs::write(&ahead, "left behind by a crash").unwrap();
     let mut files = Files::open(folder.path()).unwrap();
-    files.write_ahead().unwrap();
+    files.write_ahead(MOST).unwrap();
     assert!(!ahead.exists());
-    let mut names = ["a", "b", "c", "d"].into_iter().peekable();
+    let lengths = [("a", FIRST), ("b", 2 * FIRST), ("c", MOST), ("d", MOST)];
     let mut taken = 0;
-    while let Some(name) = names.next() {
+    for (nth, (name, len)) in lengths.into_iter().enumerate() {
         assert_eq!(files.perform(&create(name)), Ok(DiskOk::Done));
         let made = inode(folder.path(), "ahead");
-        assert_eq!(files.perform(&allocate(name, LEN)), Ok(DiskOk::Done));
+        assert_eq!(files.perform(&allocate(name, len)), Ok(DiskOk::Done));
         taken += u32::from(made.is_some() && inode(folder.path(), name) == made);
-        assert_eq!(files.perform(&read(name, 0, LEN as u32)), data(&vec![0; LEN as usize]));
-        fill(&mut files, name, LEN);
-        assert_eq!(files.perform(&read(name, LEN - 1, 9)), data(&[1]));
+        assert_eq!(files.perform(&read(name, 0, len as u32 + 1)), data(&vec![0; len as usize]));
+        fill(&mut files, name, len);
+        assert_eq!(files.perform(&read(name, len - 1, 9)), data(&[1]));
         // As long as the next one takes.
         let begun = std::time::Instant::now();
-        let there = || std::fs::metadata(&ahead).is_ok_and(|file| file.len() == LEN);
-        while names.peek().is_some() && !there() && begun.elapsed().as_secs() < 60 {
+        let next = lengths.get(nth + 1).map(|(_, len)| *len);
+        let there = || std::fs::metadata(&ahead).is_ok_and(|file| Some(file.len()) == next);
+        while next.is_some() && !there() && begun.elapsed().as_secs() < 60 {
             std::thread::sleep(std::time::Duration::from_millis(5));
         }
         std::thread::sleep(std::time::Duration::from_millis(200));

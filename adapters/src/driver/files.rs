@@ -75,12 +75,13 @@ impl Files {
     }
 
     /// From now on, while a file that was allocated fills, the next one is written with zeros by a thread of its own: syncs
-    /// are quicker then, and twice as many bytes are written.
+    /// are quicker then, and twice as many bytes are written. Each is expected to be twice as long as the one before, until
+    /// it has `most` bytes.
     ///
     /// # Errors
     /// What an earlier life has left of that cannot be removed.
-    pub fn write_ahead(&mut self) -> io::Result<()> {
-        self.ahead = Some(Ahead::in_folder(&self.root)?);
+    pub fn write_ahead(&mut self, most: u64) -> io::Result<()> {
+        self.ahead = Some(Ahead::in_folder(&self.root, most)?);
         Ok(())
     }
 

@@ -143,7 +143,7 @@ impl Options {
         let os = |source| files::OpenError::Os { folder: folder.to_path_buf(), source };
         let segments = &self.config.segments;
         if self.write_ahead && segments.preallocate && segments.policy == SyncPolicy::PerGroup {
-            files.write_ahead().map_err(os)?;
+            files.write_ahead(segments.segment_bytes).map_err(os)?;
         }
         let tap = self.record.as_ref().map(|recording| {
             let folder = recording.folder.clone();

@@ -2,8 +2,9 @@
 //! has no metadata to care for, which takes a quarter to a third off the sync of a small group on ext4. A file takes its
 //! place when it is to be allocated with just that length: to whoever allocates it, nothing is different.
 //!
-//! Decides when one is begun: when the file that was allocated last is half full, so that nobody pays for it who writes
-//! little. What is not there in time is not waited for, and what fails is given up: nothing rests on it.
+//! Decides when one is begun: when the file that was allocated last is a quarter full, so that nobody pays for it who writes
+//! little; and how long it will be: twice as long as that one, up to a bound. What is not there in time is not waited for,
+//! what was expected wrongly or fails is given up: nothing rests on it.
 //!
 //! Invariants: nothing but zeros, all of them synced, is ever given away; at most one file is there or in the making; none is
 //! left behind, but by a crash, and that one is removed by the next who begins.
@@ -28,6 +29,8 @@ static ZEROS: [u8; CHUNK] = [0; CHUNK];
 #[derive(Debug)]
 pub(super) struct Ahead {
     path: PathBuf,
+    /// How long a file is at most.
+    most: u64,
     /// The file that was allocated last, and its length.
     filling: Option<(Path, u64)>,
     next: Option<Next>,
@@ -42,22 +45,23 @@ struct Next {
 }
 
 impl Ahead {
-    /// Begins in a folder, in which an earlier life may have left one.
-    pub(super) fn in_folder(root: &OsPath) -> io::Result<Ahead> {
+    /// Begins in a folder, in which an earlier life may have left one. `most`: where files stop doubling.
+    pub(super) fn in_folder(root: &OsPath, most: u64) -> io::Result<Ahead> {
         let path = root.join(NAME);
         match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(Ahead { path, filling: None, next: None }),
+            _ => Ok(Ahead { path, most, filling: None, next: None }),
         }
     }
 
     /// Something is written at this offset.
     pub(super) fn written(&mut self, path: &Path, offset: u64) {
         let Some((filling, len)) = &self.filling else { return };
-        if self.next.is_some() || offset < len / 2 || filling != path {
+        if self.next.is_some() || offset < len / 4 || filling != path {
             return;
         }
-        let (len, file, stop) = (*len, self.path.clone(), Arc::new(AtomicBool::new(false)));
+        let len = len.saturating_mul(2).min(self.most);
+        let (file, stop) = (self.path.clone(), Arc::new(AtomicBool::new(false)));
         let stopped = stop.clone();
         let maker = thread::Builder::new().name("onceward-ahead".into());
         match maker.spawn(move || make(&file, len, &stopped)) {

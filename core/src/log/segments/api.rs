@@ -24,13 +24,16 @@ pub struct Config {
     pub sector: u32,
     /// A segment is sealed before it would grow beyond this many bytes; one group always fits.
     pub segment_bytes: u64,
+    /// The same for the first segment. Each one after it may be twice as large as the one before, until it may have
+    /// `segment_bytes`: a small log is kept in small files. No less than `segment_bytes`: all are alike.
+    pub first_segment_bytes: u64,
     /// A segment is sealed when its first record is this old; `None`: by size alone.
     pub segment_age: Option<Dur>,
     /// When written groups are synced.
     pub policy: SyncPolicy,
     /// How groups are synced.
     pub kind: SyncKind,
-    /// Whether a new segment is given `segment_bytes` at once, so that syncs need not write metadata.
+    /// Whether a new segment is given all its bytes at once, so that syncs need not write metadata.
     pub preallocate: bool,
     /// A commit group takes up no further unit beyond this many bytes of records; one unit always fits.
     pub group_bytes: u32,
@@ -399,6 +402,7 @@ impl Config {
             store_id,
             sector: 512,
             segment_bytes: 64 << 20,
+            first_segment_bytes: 4 << 20,
             segment_age: None,
             policy: SyncPolicy::PerGroup,
             kind: SyncKind::Data,
@@ -415,6 +419,13 @@ impl Config {
         }
     }
 
+    /// How many bytes the segment of this number may have.
+    pub fn bytes_of(&self, number: u64) -> u64 {
+        let doubled = u32::try_from(number).ok().and_then(|times| 1u64.checked_shl(times));
+        let bytes = doubled.and_then(|factor| self.first_segment_bytes.checked_mul(factor));
+        bytes.map_or(self.segment_bytes, |bytes| bytes.min(self.segment_bytes))
+    }
+
     /// Checks all bounds.
     pub fn validate(&self) -> Result<(), ConfigError> {
         within("sector", self.sector.into(), 16, 65536, "")?;
@@ -423,6 +434,7 @@ impl Config {
             return Err(ConfigError { field: "sector", is, least: 16, most: 65536, note });
         }
         within("segment_bytes", self.segment_bytes, 1, 1 << 40, "")?;
+        within("first_segment_bytes", self.first_segment_bytes, 1, 1 << 40, "")?;
         within("group_bytes", self.group_bytes.into(), 1, 1 << 30, "")?;
         within("group_records", self.group_records.into(), 1, 1 << 24, "")?;
         within("queue_bytes", self.queue_bytes, 1, 1 << 30, "")?;

@@ -20,6 +20,7 @@ pub(super) const SETTINGS: &[(&str, &str)] = &[
     ("sync", "data or full"),
     ("sector", "bytes that a torn write may spoil at most; the disk's sectors are as large"),
     ("segment", "bytes after which a segment is sealed"),
+    ("first-segment", "the same for the first one; each may be twice as large as the one before"),
     ("segment-age", "age at which a segment is sealed, or never"),
     ("preallocate", "yes or no"),
     ("group", "most bytes of one commit group"),
@@ -74,6 +75,7 @@ pub(super) fn build(header: &Header) -> Result<Log, String> {
                 geometry.sector = segments.sector;
             }
             "segment" => segments.segment_bytes = number()?,
+            "first-segment" => segments.first_segment_bytes = number()?,
             "segment-age" => segments.segment_age = if value == "never" { None } else { Some(span()?) },
             "preallocate" => segments.preallocate = yes()?,
             "group" => segments.group_bytes = small()?,
@@ -203,6 +205,9 @@ pub(super) fn draw(key: Key) -> Header {
     }
     if key.chance(27, 100_000) {
         settings.push(("folder", "orders".into()));
+    }
+    if key.chance(28, 150_000) {
+        settings.push(("first-segment", one(29, &["600", "1KiB", "3KiB"]).into()));
     }
     let settings: Vec<(&str, &str)> = settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
     super::header(1 + key.below(0, 4) as u16, &settings)

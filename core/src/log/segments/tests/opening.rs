@@ -1,5 +1,6 @@
 //! Opening: what is read, what is refused and with which words, and that hints are only hints.
 
+use super::super::read::path_of;
 use super::super::{Action, Config, FetchError, Input, Location, Refused};
 use super::disk::Fate;
 use super::rig::{Rig, config, weak};
@@ -28,6 +29,37 @@ fn refusal(rig: &mut Rig) -> String {
     rig.run();
     assert!(rig.opened.is_none());
     alloc::format!("{}", rig.damaged.clone().unwrap())
+}
+
+#[test]
+fn each_segment_may_be_twice_as_large_as_the_one_before() {
+    let growing = Config { segment_bytes: 2048, first_segment_bytes: 300, preallocate: true, ..config() };
+    let sizes: Vec<u64> = (0..5).chain([63, 64, u64::MAX]).map(|number| growing.bytes_of(number)).collect();
+    assert_eq!(sizes, [300, 600, 1200, 2048, 2048, 2048, 2048, 2048]);
+    let mut rig = Rig::ready(growing);
+    let (mut ends, mut lengths) = (Vec::new(), Vec::new());
+    for round in 0..60u8 {
+        rig.append(&[&[round; 90]]);
+        while let Some((_, op)) = rig.pending.front() {
+            match op {
+                DiskOp::Allocate { len, .. } => lengths.push(*len),
+                DiskOp::Write { path, offset, data } => ends.push((path.clone(), offset + data.len() as u64)),
+                _ => {}
+            }
+            rig.perform();
+        }
+    }
+    assert_eq!(lengths[..5], [300, 600, 1200, 2048, 2048]);
+    // Filled as far as records fit, whatever seals them.
+    for (number, most) in [300, 600, 1200, 2048].into_iter().enumerate() {
+        let path = path_of(&rig.config.folder, number as u64);
+        let of = ends.iter().filter(|(other, _)| *other == path).map(|(_, end)| *end);
+        let records = of.filter(|end| *end <= most).max().unwrap();
+        assert!(records > most - 200, "segment {number} ends at {records} of {most}");
+    }
+    rig.kill();
+    rig.run();
+    rig.check_alive();
 }
 
 #[test]

@@ -91,11 +91,11 @@ impl Writer {
         let op = match begin.stage {
             Stage::Create if config.preallocate => {
                 begin.stage = Stage::Allocate;
-                DiskOp::Allocate { path, len: config.segment_bytes }
+                DiskOp::Allocate { path, len: config.bytes_of(begin.number) }
             }
             Stage::Create | Stage::Allocate => {
                 if begin.stage == Stage::Allocate && result.is_ok() {
-                    begin.allocated = config.segment_bytes;
+                    begin.allocated = config.bytes_of(begin.number);
                 }
                 let (data, mile) = self.beginning(config, begin.number, out);
                 begin.stage = Stage::Write { len: data.len() as u32 };

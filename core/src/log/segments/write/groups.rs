@@ -97,7 +97,7 @@ impl Writer {
         let tag = self.store_id as u32;
         let mut encoder = Encoder::new(room, active.mile, place, tag, active.sector, self.tip.mile.group);
         encoder.group(GroupKind::Records, self.queue.range(from..from + count));
-        if encoder.mile.offset > config.segment_bytes && active.mile.sequence > active.first {
+        if encoder.mile.offset > config.bytes_of(active.number) && active.mile.sequence > active.first {
             out.push(Action::Mark(Mark("segment sealed by size")));
             if mutant!(RollLosesRecord) {
                 // The group that did not fit is taken for written: it is in neither segment.
