@@ -53,6 +53,7 @@ fn options(folder: &Path) -> Options {
     options.config.segments.reserve_bytes = 0;
     options.config.checkpoint_bytes = 16 << 10;
     options.config.pool.segment_bytes = 6 << 10;
+    options.config.pool.flush_bytes = 6 << 10;
     options.config.pool.flush_interval = Some(Dur::millis(5));
     options
 }

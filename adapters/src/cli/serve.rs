@@ -70,11 +70,15 @@ pub(super) struct Serve {
     /// are moved at once
     #[arg(long, value_name = "SECONDS", env = "FLUSH_INTERVAL_SECS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
     flush_interval: u64,
+    /// They are moved as soon as there are so many bytes of them, too. Until then the disk is the log's: bursts are taken in
+    /// faster
+    #[arg(long, value_name = "BYTES", default_value_t = 256 << 20, value_parser = clap::value_parser!(u64).range(1..))]
+    flush_size: u64,
     /// A partition's file has at most so many bytes, if it has more than one request; it is read and given up as a whole
     #[arg(long, value_name = "BYTES", env = "MAX_SEGMENT_SIZE_BYTES", default_value_t = 1 << 20, value_parser = clap::value_parser!(u64).range(1..=1 << 30))]
     max_segment_size: u64,
     /// The log is cut after so many bytes; a start reads about twice as many
-    #[arg(long, value_name = "BYTES", default_value_t = 64 << 20, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "BYTES", default_value_t = 256 << 20, value_parser = clap::value_parser!(u64).range(1..))]
     checkpoint_size: u64,
     /// So many bytes of the disk are held back for when it is full: for what was accepted by then, and for what makes room
     /// (retention, and calls that drop topics or alter them). As long as they cannot be held back, writers are refused
@@ -115,7 +119,7 @@ impl Serve {
         let pool = &mut defaults.config.pool;
         pool.flush_interval = Some(Dur::secs(self.flush_interval));
         pool.segment_bytes = self.max_segment_size;
-        pool.undrained_bytes = pool.undrained_bytes.max(self.max_segment_size);
+        (pool.flush_bytes, pool.undrained_bytes) = (self.flush_size, self.flush_size);
         pool.backlog_bytes = pool.backlog_bytes.max(pool.undrained_bytes);
         defaults.config.checkpoint_bytes = self.checkpoint_size;
         defaults.config.segments.reserve_bytes = self.reserve;

@@ -65,7 +65,7 @@ impl Config {
         Config {
             segments,
             pool: pool::Config::default(),
-            checkpoint_bytes: 64 * MIB,
+            checkpoint_bytes: 256 * MIB,
             topics: 10_000,
             partitions: 1_000,
             consumers: 1_000,

@@ -24,7 +24,8 @@ pub(crate) fn config() -> Config {
     config.segments.reserve_bytes = 0;
     config.segments.queue_bytes = 128 << 10;
     (config.message_bytes, config.record_bytes) = (4 << 10, 2 << 10);
-    (config.pool.segment_bytes, config.pool.undrained_bytes) = (2 << 10, 4 << 10);
+    (config.pool.segment_bytes, config.pool.flush_bytes, config.pool.undrained_bytes) =
+        (2 << 10, 2 << 10, 4 << 10);
     config.pool.flush_interval = Some(Dur::secs(1));
     (config.checkpoint_bytes, config.tail_bytes) = (16 << 10, 3 << 10);
     config

@@ -11,13 +11,15 @@ pub struct Config {
     pub folder: Path,
     /// How long messages may be in the log alone; `None`: until there is enough of them, or the log is to be cut. Not zero.
     pub flush_interval: Option<Dur>,
-    /// A file gets no more than so many bytes; one record always fits. A partition that has so many in the log is flushed at
-    /// once. 1 to 1 GiB. A file is read as a whole, and given up as a whole: larger ones cost readers and retention, smaller
+    /// A file gets no more than so many bytes; one record always fits. 1 to 1 GiB. A file is read as a whole, and given up as a whole: larger ones cost readers and retention, smaller
     /// ones memory (about 80 bytes each) and names.
     pub segment_bytes: u64,
     /// A file gets nothing more when it is this old, so that retention finds old messages in old files; not zero.
     pub segment_age: Dur,
-    /// All partitions are flushed when they have so many bytes in the log alone; at least 1.
+    /// A partition is flushed when it has so many bytes in the log alone; at least 1.
+    pub flush_bytes: u64,
+    /// All partitions are flushed when together they have so many bytes in the log alone; at least 1. Until then the disk is
+    /// the log's: bursts are taken in faster.
     pub undrained_bytes: u64,
     /// No message is taken in while so many bytes are in the log alone; at least `undrained_bytes`.
     pub backlog_bytes: u64,
@@ -36,7 +38,8 @@ impl Default for Config {
             flush_interval: Some(Dur::secs(5)),
             segment_bytes: 1 << 20,
             segment_age: Dur::secs(3600),
-            undrained_bytes: 32 << 20,
+            flush_bytes: 256 << 20,
+            undrained_bytes: 256 << 20,
             backlog_bytes: 1 << 30,
             flushes: 8,
             loads: 8,
@@ -53,6 +56,7 @@ impl Config {
         within("pool.flush_interval", self.flush_interval.map_or(1, |span| span.0), 1, u64::MAX, " ns")?;
         within("pool.segment_bytes", self.segment_bytes, 1, 1 << 30, "")?;
         within("pool.segment_age", self.segment_age.0, 1, u64::MAX, " ns")?;
+        within("pool.flush_bytes", self.flush_bytes, 1, u64::MAX, "")?;
         within("pool.undrained_bytes", self.undrained_bytes, 1, u64::MAX, "")?;
         within("pool.backlog_bytes", self.backlog_bytes, self.undrained_bytes, u64::MAX, "")?;
         within("pool.flushes", self.flushes.into(), 1, 64, "")?;

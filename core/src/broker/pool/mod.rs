@@ -14,7 +14,7 @@
 //! ```
 //!
 //! A partition is due when its messages have been in the log for [`Config::flush_interval`], when there are
-//! [`Config::segment_bytes`] of them, when all partitions together have [`Config::undrained_bytes`], when a checkpoint waits
+//! [`Config::flush_bytes`] of them, when all partitions together have [`Config::undrained_bytes`], when a checkpoint waits
 //! for them, and at the end. A flush takes whole records, in order, up to the room in the file.
 //!
 //! # Promises
@@ -182,12 +182,12 @@ impl Broker {
 
     /// Records of messages are durable.
     pub(super) fn undrained(&mut self, partition: PartitionId, bytes: u64, out: &mut Out) {
-        let Config { segment_bytes, undrained_bytes, .. } = self.config.pool;
+        let Config { flush_bytes, undrained_bytes, .. } = self.config.pool;
         let pool = &mut self.pool;
         let of = pool.undrained.entry(partition).or_default();
         *of += bytes;
         pool.total += bytes;
-        if *of >= segment_bytes || pool.ending {
+        if *of >= flush_bytes || pool.ending {
             pool.due.insert(partition);
         }
         if pool.total >= undrained_bytes {
@@ -218,7 +218,7 @@ impl Broker {
         self.pool.total = self.pool.total - before.unwrap_or(0) + bytes;
         if bytes == 0 {
             self.pool.due.remove(&partition);
-        } else if bytes >= self.config.pool.segment_bytes {
+        } else if bytes >= self.config.pool.flush_bytes {
             self.pool.due.insert(partition);
         }
     }

@@ -156,6 +156,7 @@ fn old_messages_are_given_up_and_stay_so() {
     let mut config = config();
     // A file for each.
     config.pool.segment_bytes = 1;
+    config.pool.flush_bytes = 1;
     let mut rig = Rig::new(config, 1);
     let alter = Change { retention: Some(Some(Dur::secs(100))), ..Change::default() };
     assert_eq!(rig.ask(Request::Alter { path: "t".into(), change: alter }), Response::Done);

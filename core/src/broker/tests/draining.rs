@@ -36,6 +36,7 @@ fn slow() -> Config {
     let mut config = draining();
     config.tail_bytes = 4096;
     config.pool.segment_bytes = 1 << 20;
+    config.pool.flush_bytes = 1 << 20;
     config.pool.undrained_bytes = 1 << 20;
     config.checkpoint_bytes = 1 << 20;
     config
@@ -77,6 +78,7 @@ fn much_is_drained_at_once_into_files_of_bounded_size() {
     let mut config = slow();
     config.pool.flush_interval = None;
     config.pool.segment_bytes = 600;
+    config.pool.flush_bytes = 600;
     let mut rig = Rig::new(config, 1);
     let (conn, _) = rig.writer(init("p"));
     write(&mut rig, conn, 1..=60);

@@ -63,6 +63,7 @@ pub(super) fn draining() -> Config {
     let mut config = config();
     config.checkpoint_bytes = 2048;
     config.pool.segment_bytes = 600;
+    config.pool.flush_bytes = 600;
     config.pool.undrained_bytes = 1500;
     config.pool.cache_bytes = 1000;
     config.tail_bytes = 1000;

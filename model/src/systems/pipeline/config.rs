@@ -120,7 +120,10 @@ pub(super) fn build(header: &Header) -> Result<Pipeline, String> {
             "reserve" => broker.segments.reserve_bytes = number()?.into(),
             "flush" if value == "never" => broker.pool.flush_interval = None,
             "flush" => broker.pool.flush_interval = Some(span()?),
-            "file" => broker.pool.segment_bytes = number()?.into(),
+            "file" => {
+                broker.pool.segment_bytes = number()?.into();
+                broker.pool.flush_bytes = broker.pool.segment_bytes;
+            }
             "file-age" => broker.pool.segment_age = span()?,
             "tail" => broker.tail_bytes = number()?.into(),
             "response" => broker.response_bytes = number()?,
@@ -164,6 +167,7 @@ fn small_broker() -> broker::Config {
     let pool = &mut config.pool;
     pool.flush_interval = Some(Dur::millis(20));
     pool.segment_bytes = 1 << 10;
+    pool.flush_bytes = 1 << 10;
     pool.segment_age = Dur::millis(500);
     pool.undrained_bytes = 4 << 10;
     pool.backlog_bytes = 32 << 10;

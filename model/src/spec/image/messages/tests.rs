@@ -46,6 +46,7 @@ fn config() -> Config {
     config.session_bytes = 8192;
     config.checkpoint_bytes = 2048;
     config.pool.segment_bytes = 600;
+    config.pool.flush_bytes = 600;
     config.pool.undrained_bytes = 1500;
     config.pool.cache_bytes = 1000;
     config.tail_bytes = 1000;
