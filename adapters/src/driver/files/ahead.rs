@@ -60,7 +60,7 @@ impl Ahead {
         if self.next.is_some() || offset < len / 4 || filling != path {
             return;
         }
-        let len = len.saturating_mul(2).min(self.most);
+        let len = self.after(*len);
         let (file, stop) = (self.path.clone(), Arc::new(AtomicBool::new(false)));
         let stopped = stop.clone();
         let maker = thread::Builder::new().name("onceward-ahead".into());
@@ -71,10 +71,21 @@ impl Ahead {
         self.filling = None;
     }
 
+    /// How long the file after one of this length is expected to be.
+    fn after(&self, len: u64) -> u64 {
+        len.saturating_mul(2).min(self.most)
+    }
+
     /// A file, new and empty, is to have this length. Says whether the one that was written ahead has taken its place.
     pub(super) fn take(&mut self, path: &Path, full: &OsPath, len: u64) -> bool {
         self.filling = Some((path.clone(), len));
-        let Some(next) = self.next.take_if(|next| next.maker.is_finished()) else { return false };
+        let Some(next) = self.next.take_if(|next| next.maker.is_finished()) else {
+            // Too late for this one; it may do for the next.
+            if self.next.as_ref().is_some_and(|next| next.len != self.after(len)) {
+                self.give_up();
+            }
+            return false;
+        };
         let made = next.len == len && next.made();
         let taken = made && fs::rename(&self.path, full).is_ok();
         if !taken {
