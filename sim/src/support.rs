@@ -2,6 +2,7 @@
 //! the table of verbs is made from it. An engine refuses what it cannot perform, it never leaves it out.
 
 use crate::real::{self, RealError};
+use onceward_core::Dur;
 use onceward_model::{
     scenario::{self, Entry, Places, Planned, Profile, Scenario, ScenarioError},
     system::System,
@@ -88,6 +89,8 @@ pub enum Deed {
     Step,
     /// Random latencies and faults.
     Profile,
+    /// A time in which nothing is asked for, before the last phase of a run.
+    Silence,
 }
 
 use Support::{As, No, Yes};
@@ -103,7 +106,7 @@ const REAL_CHANCE: &str = "chance there is not drawn from a seed";
 
 impl Deed {
     /// All, in the order of the table.
-    pub const ALL: [Deed; 18] = [
+    pub const ALL: [Deed; 19] = [
         Deed::Call,
         Deed::Boots,
         Deed::Killed,
@@ -122,6 +125,7 @@ impl Deed {
         Deed::Break,
         Deed::Step,
         Deed::Profile,
+        Deed::Silence,
     ];
 
     /// How it is written.
@@ -145,6 +149,7 @@ impl Deed {
             Deed::Break => "break connection ...",
             Deed::Step => "step LABEL",
             Deed::Profile => "profile, other than `none`",
+            Deed::Silence => "profile ... silence=...",
         }
     }
 
@@ -196,6 +201,7 @@ impl Deed {
             Kind::Check => match self {
                 Deed::Next => No("there, the step itself says how an operation ends"),
                 Deed::Profile => No(NO_CHANCE),
+                Deed::Silence => No("there, nothing comes behind the last step"),
                 _ => Yes,
             },
             Kind::Real => match self {
@@ -212,6 +218,7 @@ impl Deed {
                 Deed::Link | Deed::Break => No(NO_NETWORK),
                 Deed::Step => No("real steps have no order that could be given"),
                 Deed::Profile => No(REAL_CHANCE),
+                Deed::Silence => No("there, time does not pass any faster"),
             },
         }
     }
@@ -234,14 +241,15 @@ pub fn refuse<S: System>(
             reasons.push((place.clone(), what));
         }
     };
-    let is_none = scenario.profile == Profile::none();
+    let silence = scenario.profile.silence;
     let chance = match engine {
         // Whatever it is, there is no other.
-        Kind::Real => !is_none,
+        Kind::Real => scenario.profile != Profile { silence, ..Profile::none() },
         _ => !scenario.profile.is_certain(),
     };
-    if let Some(place) = places.profile.as_ref().filter(|_| chance) {
-        look(Deed::Profile, place);
+    if let Some(place) = &places.profile {
+        let asked = [(Deed::Profile, chance), (Deed::Silence, silence > Dur::ZERO)];
+        asked.into_iter().filter(|(_, is)| *is).for_each(|(deed, _)| look(deed, place));
     }
     for (entry, place) in scenario.entries.iter().zip(&places.entries) {
         look(Deed::of(&entry.what), place);

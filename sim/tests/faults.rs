@@ -4,8 +4,9 @@
 use onceward_core::{Clock, Input, NodeId, NodeInput};
 use onceward_model::{
     scenario,
+    systems::pipeline::PipelineSystem,
     toy::{Msg, SERVER, ToyNode, ToySystem},
-    world::{ChoiceOf, Key, Seen, Sink, Time, When},
+    world::{ChoiceOf, Key, Nobody, Seen, Sink, Time, When},
 };
 use onceward_sim::{
     engine::{Engine, Limits, NoTicker, Watch},
@@ -86,4 +87,25 @@ fn a_device_stalls() {
         ready(&script("tail=100% tail-max=5s")) > 100_000_000,
         "one of them takes a good part of a second"
     );
+}
+
+#[test]
+fn hours_pass_in_silence_unless_something_goes_on() {
+    let script = |silence: &str| {
+        format!("system toy\ncluster server client\nprofile none silence={silence}\nat 1ms client-1 adds\n")
+    };
+    // The last add is a probe: new work, asked for once faults are over.
+    let asked = |silence: &str| *adds(&run(&script(silence))).last().unwrap();
+    let day = 86_400_000;
+    assert!(asked("0ms") < 60_000);
+    assert!((day..day + 60_000).contains(&asked("24h")));
+
+    // A reader that has nothing to read refreshes its token all the same, again and again.
+    let noisy = "system pipeline\ncluster broker reader\nconfig token=100ms\nprofile none silence=1h\n";
+    let (protocol, scenario) = scenario::load::<PipelineSystem>(noisy).unwrap_or_else(|e| panic!("{e}"));
+    let plan = Rooted::new(&scenario, 1);
+    let limits = Limits::default();
+    let finished = Engine::new().run(&protocol, &plan, &limits, &mut Nobody, &mut NoTicker);
+    assert_eq!(finished.violation, None);
+    assert!(finished.ended_at.0 < 60_000_000_000, "{:?}", finished.ended_at);
 }

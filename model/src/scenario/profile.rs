@@ -52,6 +52,8 @@ pub struct Profile {
     pub sync_lie: u32,
     /// Steps that are cut short by a kill.
     pub kill_within: u32,
+    /// How long nobody asks for anything between the end of faults and new work: whatever falls asleep has time to.
+    pub silence: Dur,
     /// Latencies are ignored: among all that is possible, any may be next.
     pub untimed: bool,
     /// Latencies are ignored: each causal chain has a priority, and what is of a higher one comes first.
@@ -82,7 +84,7 @@ const fn key(word: &'static str, value: &'static str, help: &'static str) -> Key
 }
 
 /// The values of a profile, in the order in which they are written.
-const KEYS: [Key; 21] = [
+const KEYS: [Key; 22] = [
     key("network", "500us..5ms", "latency of a link, spread evenly over magnitudes"),
     key("disk", "50us..5ms", "latency of a disk; syncs take the upper half"),
     key("tail", "1%", "latencies drawn from the heavy tail instead"),
@@ -101,6 +103,7 @@ const KEYS: [Key; 21] = [
     key("sync-error", "0.5%", "syncs that fail, what they should have made durable lost for good"),
     key("sync-lie", "0.01%", "syncs that lie: beyond what any protocol can promise"),
     key("kill-within", "0.1%", "steps that a kill cuts short"),
+    key("silence", "6h", "how long nobody asks for anything between the end of faults and new work"),
     key("untimed", "yes", "whether latencies are ignored: any of all that is possible may be next"),
     key(
         "priorities",
@@ -144,6 +147,7 @@ impl Profile {
             sync_error: 0,
             sync_lie: 0,
             kill_within: 0,
+            silence: Dur::ZERO,
             untimed: false,
             priorities: false,
             change: 0,
@@ -249,6 +253,7 @@ impl Profile {
             "sync-error" => Value::Odds(&mut self.sync_error),
             "sync-lie" => Value::Odds(&mut self.sync_lie),
             "kill-within" => Value::Odds(&mut self.kill_within),
+            "silence" => Value::Span(&mut self.silence),
             "untimed" => Value::Flag(&mut self.untimed),
             "priorities" => Value::Flag(&mut self.priorities),
             "change" => Value::Odds(&mut self.change),
@@ -310,7 +315,7 @@ pub(super) mod tests {
     /// Any profile with a name that can be read.
     pub(in crate::scenario) fn any_profile() -> impl Strategy<Value = Profile> {
         let odds = prop::collection::vec(0..=1_000_000u32, 16);
-        let spans = prop::collection::vec(0..u64::MAX, 5);
+        let spans = prop::collection::vec(0..u64::MAX, 6);
         (0..Profile::NAMES.len(), odds, spans, any::<u64>(), any::<u32>(), any::<bool>()).prop_map(
             |(name, odds, spans, rate, which, flag)| {
                 let mut profile = Profile::named(Profile::NAMES[name].0).unwrap();

@@ -19,13 +19,17 @@ pub const ACCEPTS_WORK: &str = "accepts-work-after-faults";
 pub(crate) const ROUNDS: u32 = 1_000;
 /// New calls of one round of probes come one after the other, this far apart.
 pub(crate) const PROBE_GAP: Dur = Dur::micros(50);
+/// A silence in which so much happens is none: it ends.
+pub(crate) const NOISE: u64 = 64;
 
 impl<P: Protocol, W: Watch<P>, T: Ticker> Run<'_, P, W, T> {
     pub(super) fn heal(&mut self) -> Result<(), Stop> {
+        let silence = self.profile.silence;
         self.end_faults()?;
         if !self.settle(true)? {
             return Err(self.unsettled(SETTLES).into());
         }
+        self.silence(silence)?;
         let mut asked = 0;
         for round in 0..ROUNDS {
             let protocol = self.world.protocol().clone();
@@ -102,6 +106,19 @@ impl<P: Protocol, W: Watch<P>, T: Ticker> Run<'_, P, W, T> {
                 }
             }
         }
+    }
+
+    /// Lets time pass in which nobody asks for anything.
+    fn silence(&mut self, span: Dur) -> Result<(), Stop> {
+        let (end, most) = (self.now.after(span), self.events + NOISE);
+        while self.engine.queue.next_at().is_some_and(|at| at < end) {
+            if self.events >= most {
+                return Ok(());
+            }
+            self.up_to_one()?;
+        }
+        self.go_to(end);
+        Ok(())
     }
 
     /// Whether every process runs and none has come to its own end.

@@ -19,7 +19,7 @@ pub use watch::{Marks, Watch};
 
 pub(crate) use heal::open_call;
 #[cfg(madsim)]
-pub(crate) use heal::{PROBE_GAP, ROUNDS};
+pub(crate) use heal::{NOISE, PROBE_GAP, ROUNDS};
 #[cfg(madsim)]
 pub(crate) use watch::Recorder;
 

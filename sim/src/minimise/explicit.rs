@@ -38,7 +38,8 @@ pub(super) fn certain<S: System>(
         let (tape, _) = record(judge, protocol, &fewer);
         plan = tape.explicit();
     }
-    for profile in [(500, 100), (500, 10_000), (50_000, 100)].map(steady) {
+    let silence = scenario.profile.silence;
+    for profile in [(500, 100), (500, 10_000), (50_000, 100)].map(|latencies| steady(latencies, silence)) {
         let plain = with(scenario, profile.clone(), &plan);
         if judge.shows(protocol, &plain) {
             return Some(plain);
@@ -53,14 +54,14 @@ pub(super) fn certain<S: System>(
             }
         }
     }
-    let start = with(scenario, Profile::none(), &plan);
+    let start = with(scenario, Profile { silence, ..Profile::none() }, &plan);
     two_moved(judge, protocol, &start).or_else(|| stepwise(judge, protocol, scenario, &tape))
 }
 
 /// Latencies in microseconds, of the network and of the disk, always the same.
-fn steady((network, disk): (u64, u64)) -> Profile {
+fn steady((network, disk): (u64, u64), silence: Dur) -> Profile {
     let (network, disk) = (Dur::micros(network), Dur::micros(disk));
-    Profile { network: (network, network), disk: (disk, disk), ..Profile::none() }
+    Profile { network: (network, network), disk: (disk, disk), silence, ..Profile::none() }
 }
 
 fn with<P: onceward_model::world::Protocol>(
@@ -192,7 +193,8 @@ fn stepwise<S: System>(
     scenario: &Scenario<Of<S>>,
     tape: &Tape<Of<S>>,
 ) -> Option<Scenario<Of<S>>> {
-    let mut exact = Scenario { profile: Profile::none(), entries: tape.exact(), ..scenario.clone() };
+    let profile = Profile { silence: scenario.profile.silence, ..Profile::none() };
+    let mut exact = Scenario { profile, entries: tape.exact(), ..scenario.clone() };
     let has_steps = |entries: &[Entry<Of<S>>]| entries.iter().any(|e| matches!(e.what, Planned::Step(_)));
     if !has_steps(&exact.entries) || !judge.shows(protocol, &exact) {
         return None;

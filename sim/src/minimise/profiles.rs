@@ -24,7 +24,8 @@ pub(super) const FAULTS: [Part; 13] = [
 ];
 
 /// How long things take.
-pub(super) const TIMES: [Part; 8] = [
+pub(super) const TIMES: [Part; 9] = [
+    |p, q| p.silence = q.silence,
     |p, q| p.untimed = q.untimed,
     |p, q| p.priorities = q.priorities,
     |p, q| p.change = q.change,
@@ -36,8 +37,8 @@ pub(super) const TIMES: [Part; 8] = [
 ];
 
 /// All of it.
-pub(crate) const PARTS: [Part; 21] = {
-    let mut all = [FAULTS[0]; 21];
+pub(crate) const PARTS: [Part; 22] = {
+    let mut all = [FAULTS[0]; 22];
     let mut at = 0;
     while at < all.len() {
         all[at] = if at < FAULTS.len() { FAULTS[at] } else { TIMES[at - FAULTS.len()] };

@@ -50,10 +50,14 @@ pub fn draw<S: System>(seed: u64) -> Result<Drawn<S::Protocol>, String> {
         span,
         dice,
     };
-    let profile = draft.profile();
+    let mut profile = draft.profile();
     // Some seeds know no faults at all: what breaks only then would be hidden by any.
     if !draft.dice.one_in(16) {
         draft.faults();
+    }
+    // What fell asleep must wake: timers of hours are as good as never waited for otherwise.
+    if draft.dice.one_in(8) {
+        profile.silence = draft.dice.span(Dur::secs(60), Dur::secs(86_400));
     }
     let mut entries = draft.entries;
     entries.iter_mut().for_each(|entry| entry.at = Time(rounded(entry.at.0)));

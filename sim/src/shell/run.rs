@@ -10,8 +10,8 @@ use super::{
 };
 use crate::{
     engine::{
-        ACCEPTS_WORK, Engine, Finished, Limits, NoTicker, PROBE_GAP, ROUNDS, Recorder, Run, SETTLES, Stop,
-        Watch, draw, linger, open_call, root as common,
+        ACCEPTS_WORK, Engine, Finished, Limits, NOISE, NoTicker, PROBE_GAP, ROUNDS, Recorder, Run, SETTLES,
+        Stop, Watch, draw, linger, open_call, root as common,
     },
     plan::Rooted,
     run::{NEVER_PANICS, panics},
@@ -168,11 +168,13 @@ impl<'a, P: Protocol, W: Watch<P>> Shell<'a, P, W> {
     }
 
     async fn heal(&mut self) -> Result<(), Stop> {
+        let silence = self.run.profile.silence;
         self.run.end_faults()?;
         self.mirror();
         if !self.settle(true).await? {
             return Err(self.unsettled(SETTLES).into());
         }
+        self.silence(silence).await?;
         let mut asked = 0;
         for round in 0..ROUNDS {
             let protocol = self.run.world.protocol().clone();
@@ -259,6 +261,17 @@ impl<'a, P: Protocol, W: Watch<P>> Shell<'a, P, W> {
             }
             self.up_to_one(next.unwrap_or(end).min(end)).await?;
         }
+    }
+
+    /// Lets time pass in which nobody asks for anything; see the loop engine's method of that name.
+    async fn silence(&mut self, span: Dur) -> Result<(), Stop> {
+        let (end, most) = (self.run.now.after(span), self.run.events + NOISE);
+        while self.run.now < end && self.run.events < most {
+            self.gather()?;
+            let next = self.run.engine.queue.next_at().unwrap_or(end);
+            self.up_to_one(next.min(end)).await?;
+        }
+        Ok(())
     }
 
     /// Everything that is due before `end`, and all that the nodes make of it.
