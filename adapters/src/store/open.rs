@@ -10,7 +10,6 @@ use crate::driver::host::{self, Host};
 use crate::trace::{Recording, record};
 use onceward_core::ConfigError;
 use onceward_core::log::api::{Damage, Phase, Recovered, Request, Response};
-use onceward_core::log::segments::SyncPolicy;
 use onceward_core::log::store::{Config, EventStore as Machine};
 use onceward_core::{Dur, Path as StorePath};
 use std::path::{Path, PathBuf};
@@ -35,7 +34,8 @@ pub struct Options {
     pub close_within: Duration,
     /// Whether the next segment is written with zeros while one fills, so that syncs are quicker: a quarter or so off the sync
     /// of a small group on ext4, for twice as many bytes written. Not done where segments are not allocated beforehand, or
-    /// where groups are not synced one by one ([`SyncPolicy::PerGroup`](onceward_core::log::segments::SyncPolicy)).
+    /// where groups are not synced as soon as they are written
+    /// ([`SyncPolicy::is_prompt`](onceward_core::log::segments::SyncPolicy::is_prompt)).
     pub write_ahead: bool,
 }
 
@@ -142,7 +142,7 @@ impl Options {
         let failed = |source| OpenError::Failed { folder: folder.to_path_buf(), source };
         let os = |source| files::OpenError::Os { folder: folder.to_path_buf(), source };
         let segments = &self.config.segments;
-        if self.write_ahead && segments.preallocate && segments.policy == SyncPolicy::PerGroup {
+        if self.write_ahead && segments.preallocate && segments.policy.is_prompt() {
             files.write_ahead(segments.segment_bytes).map_err(os)?;
         }
         let tap = self.record.as_ref().map(|recording| {

@@ -9,8 +9,8 @@ use crate::{ConfigError, Dur, Path};
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Config {
-    /// How its log is kept. The log's policy must be [`segments::SyncPolicy::PerGroup`]: nothing is answered before it
-    /// is durable.
+    /// How its log is kept. The log's policy should be a [prompt](segments::SyncPolicy::is_prompt) one: nothing is answered
+    /// before it is durable.
     pub segments: segments::Config,
     /// How messages are kept that are drained from the log.
     pub pool: pool::Config,
@@ -58,7 +58,8 @@ impl Config {
     pub fn new(folder: Path, store_id: u128) -> Config {
         let mut segments = segments::Config::new(folder, store_id);
         segments.queue_bytes = 128 * MIB;
-        segments.group_bytes = 4 << 20;
+        segments.policy = segments::SyncPolicy::Pipelined;
+        segments.group_bytes = 2 << 20;
         // So that a full disk takes what was accepted, and what makes room.
         segments.reserve_bytes = segments.queue_bytes + 16 * MIB;
         segments.releases = true;

@@ -24,6 +24,8 @@ crate::mutants! {
         RollLosesRecord => "recovery-is-total",
         /// BUGS-B5: groups are never synced.
         GroupNotSynced => "acked-is-durable",
+        /// Class: a sync is taken to cover what was written while it was under way.
+        SyncCoversLaterWrites => "acked-is-durable",
         /// BUGS-B5: a new segment's file is used without having been synced.
         SegmentNotSynced => "acked-is-durable",
         /// BUGS-B5, PEERS-B28: a new segment's name is never made durable.

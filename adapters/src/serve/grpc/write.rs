@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::OwnedSemaphorePermit;
 
 /// See the module's documentation.
-const WINDOW: u64 = 1 << 20;
+const WINDOW: u64 = 4 << 20;
 /// What a message costs besides its payload.
 const OVERHEAD: u64 = 64;
 

@@ -63,6 +63,9 @@ pub struct Config {
 pub enum SyncPolicy {
     /// Each group, before the next is written: what is written is durable a moment later.
     PerGroup,
+    /// Each group, and the next may be written meanwhile: the device need not wait for the machine. For drivers that perform
+    /// operations in threads of their own; the promise is that of [`SyncPolicy::PerGroup`].
+    Pipelined,
     /// After this many records, and when the oldest unsynced one is `age` old.
     EveryRecords {
         /// How many records, at least 1.
@@ -390,6 +393,13 @@ pub enum FetchError {
 
 /// The layer's [`OpId`]s are below this.
 pub const OP_IDS: u32 = 512;
+
+impl SyncPolicy {
+    /// Whether a group is synced as soon as it is written, so that what is durable follows what is written.
+    pub fn is_prompt(self) -> bool {
+        matches!(self, SyncPolicy::PerGroup | SyncPolicy::Pipelined)
+    }
+}
 
 impl Config {
     /// What a record costs in the queue besides its bytes.

@@ -17,6 +17,7 @@ pub(super) const SETTINGS: &[(&str, &str)] = &[
     ("durability", "per-append (answered when durable), or written (answered when written)"),
     ("sync-every", "with durability=written: a sync after so many records; 0: by age alone"),
     ("sync-age", "with durability=written: the oldest unsynced record waits no longer"),
+    ("pipelined", "with durability=per-append: yes: a group may be written while the one before is synced"),
     ("sync", "data or full"),
     ("sector", "bytes that a torn write may spoil at most; the disk's sectors are as large"),
     ("segment", "bytes after which a segment is sealed"),
@@ -63,6 +64,9 @@ pub(super) fn build(header: &Header) -> Result<Log, String> {
             }
             "sync-every" => every = small()?,
             "sync-age" => age = span()?,
+            "pipelined" => {
+                segments.policy = if yes()? { SyncPolicy::Pipelined } else { SyncPolicy::PerGroup }
+            }
             "sync" => {
                 segments.kind = match value.as_str() {
                     "data" => SyncKind::Data,
@@ -208,6 +212,9 @@ pub(super) fn draw(key: Key) -> Header {
     }
     if key.chance(28, 150_000) {
         settings.push(("first-segment", one(29, &["600", "1KiB", "3KiB"]).into()));
+    }
+    if key.chance(30, 300_000) {
+        settings.push(("pipelined", "yes".into()));
     }
     let settings: Vec<(&str, &str)> = settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
     super::header(1 + key.below(0, 4) as u16, &settings)

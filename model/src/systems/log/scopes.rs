@@ -55,6 +55,15 @@ pub(super) fn all() -> Vec<NamedScope<super::Log>> {
             (20_444, 23_657),
         ),
         scope(
+            "pipelined",
+            "two clients, whose appends are written while those before are synced; one failed sync, one power loss",
+            vec![script(0, &[plain("a"), plain("a")]), script(1, &[plain("b")])],
+            crashes(0, 1).with(Resource::DiskFault, 1),
+            Faults { sync_errors: true, ..Faults::NONE },
+            &[("pipelined", "yes"), ("sector", "512")],
+            (44_583, 60_191),
+        ),
+        scope(
             "failed-write",
             "two appends, one failed or short write, one power loss",
             two(),

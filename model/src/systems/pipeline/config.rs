@@ -10,6 +10,7 @@ use crate::{
 use onceward_core::{
     Dur, Path, Window,
     broker::{self, api},
+    log::segments::SyncPolicy,
     reader,
     writer::api::MESSAGE_COST,
 };
@@ -25,6 +26,7 @@ const SETTINGS: &[(&str, &str)] = &[
     ("close-timeout", "a close gives up after this"),
     ("record", "messages of a request that are stored together have so many bytes at most"),
     ("segment", "a file of the broker's log is sealed before it would have more bytes than this"),
+    ("pipelined", "yes: the broker writes while it syncs what was written before"),
     ("checkpoint", "after so many bytes of its log the broker writes a checkpoint"),
     ("reserve", "bytes that the broker holds back for a full disk"),
     ("flush", "messages are in the log alone for so long, or never"),
@@ -116,6 +118,13 @@ pub(super) fn build(header: &Header) -> Result<Pipeline, String> {
             "close-timeout" => writer.close_timeout = span()?,
             "record" => broker.record_bytes = number()?,
             "segment" => broker.segments.segment_bytes = number()?.into(),
+            "pipelined" => {
+                broker.segments.policy = match value.as_str() {
+                    "yes" => SyncPolicy::Pipelined,
+                    "no" => SyncPolicy::PerGroup,
+                    _ => return Err(wrong("write yes or no")),
+                }
+            }
             "checkpoint" => broker.checkpoint_bytes = number()?.into(),
             "reserve" => broker.segments.reserve_bytes = number()?.into(),
             "flush" if value == "never" => broker.pool.flush_interval = None,
@@ -175,6 +184,7 @@ fn small_broker() -> broker::Config {
     pool.loads = 2;
     pool.cache_bytes = 2 << 10;
     let segments = &mut config.segments;
+    segments.policy = SyncPolicy::PerGroup;
     segments.segment_bytes = 8 << 10;
     segments.group_bytes = 4 << 10;
     segments.queue_bytes = 96 << 10;
@@ -220,6 +230,7 @@ pub(super) fn draw(key: Key) -> Header {
         ("stubborn", pick(13, &["0", "0", "1"])),
         ("commits", pick(17, &["whole", "whole", "split"])),
         ("deals", pick(18, &["0ms", "0ms", "1ms", "80ms"])),
+        ("pipelined", pick(21, &["no", "yes"])),
     ];
     let (writers, readers) = (1 + key.below(10, 3) as u16, key.below(11, 4) as u16);
     header(writers, readers, 1 + key.below(12, 6) as u16, &settings)

@@ -26,6 +26,7 @@ fn life(seed: u64, marks: &mut BTreeSet<&'static str>) {
     match dice.roll(4) {
         0 => settings = weak(settings),
         1 => settings.policy = SyncPolicy::Interval { age: Dur::millis(5) },
+        2 => settings.policy = SyncPolicy::Pipelined,
         _ => {}
     }
     let mut rig = Rig::new(settings);

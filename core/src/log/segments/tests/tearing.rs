@@ -4,7 +4,8 @@
 use super::super::Timer;
 use super::disk::Fate;
 use super::rig::{Rig, config, weak};
-use crate::log::segments::{Config, Input};
+use crate::DiskOp;
+use crate::log::segments::{Config, Input, SyncPolicy};
 use alloc::vec::Vec;
 
 /// Fates of the unsynced sectors, in order of file and place.
@@ -211,6 +212,26 @@ fn a_barrier_makes_durable_what_a_weaker_policy_left() {
     assert!(rig.fire(Timer::Sync), "an idle tail is synced by age");
     rig.run();
     assert_eq!(rig.durable, 2);
+}
+
+#[test]
+fn a_pipelined_group_is_written_while_the_one_before_is_synced() {
+    for policy in [SyncPolicy::PerGroup, SyncPolicy::Pipelined] {
+        let mut rig = Rig::ready(Config { policy, ..config() });
+        rig.append(&[b"there"]);
+        rig.run();
+        rig.append(&[b"synced"]);
+        assert!(rig.perform(), "it is written");
+        rig.append(&[b"written meanwhile"]);
+        let writes = rig.pending.iter().filter(|(_, op)| matches!(op, DiskOp::Write { .. })).count();
+        assert_eq!(writes, usize::from(policy == SyncPolicy::Pipelined));
+        assert!(rig.perform(), "the sync");
+        assert_eq!(rig.durable, 2);
+        assert!(rig.perform(), "the write");
+        assert_eq!((rig.written, rig.durable), (3, 2), "a sync covers what was written before it began");
+        assert!(rig.perform());
+        assert_eq!(rig.durable, 3);
+    }
 }
 
 #[test]

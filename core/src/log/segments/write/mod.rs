@@ -1,8 +1,8 @@
 //! The writer: from accepted units to durable ones.
 //!
 //! What it decides: which units form a group, when to sync, when to turn to a new segment, and what follows when the
-//! disk fails. One thing is done at a time, in the order of [`Writer::advance`]; only under a policy weaker than a
-//! sync for each group may a write and a sync be on their way together.
+//! disk fails. One thing is done at a time, in the order of [`Writer::advance`]; only under policies other than
+//! [`SyncPolicy::PerGroup`] may a write and a sync be on their way together.
 //!
 //! Invariants:
 //!
@@ -378,7 +378,7 @@ impl Writer {
 
     fn sync_wanted(&self, config: &Config) -> bool {
         let weak = match config.policy {
-            SyncPolicy::PerGroup => true,
+            SyncPolicy::PerGroup | SyncPolicy::Pipelined => true,
             SyncPolicy::EveryRecords { records, .. } => {
                 self.written().saturating_sub(self.durable()) >= u64::from(records)
             }
@@ -408,7 +408,8 @@ impl Writer {
     pub(super) fn synced(&mut self, config: &Config, result: DiskResult, out: &mut Vec<Action>) {
         let Some(covered) = self.sync.take() else { return };
         if result.is_ok() {
-            self.tip.mile = covered;
+            let later = self.active.filter(|_| mutant!(SyncCoversLaterWrites));
+            self.tip.mile = later.map_or(covered, |active| active.mile);
             if self.proof {
                 self.proof = false;
             }
@@ -546,7 +547,7 @@ impl Writer {
     /// Sets the timers that the state calls for.
     fn clocks(&mut self, config: &Config, out: &mut Vec<Action>) {
         let age = match config.policy {
-            SyncPolicy::PerGroup => None,
+            SyncPolicy::PerGroup | SyncPolicy::Pipelined => None,
             SyncPolicy::EveryRecords { age, .. } | SyncPolicy::Interval { age } => Some(age),
         };
         if let Some(age) = age {
